@@ -1,0 +1,79 @@
+"""The engines: the same operations, written several times, and the one place that chooses between them.
+
+An engine knows arrays, not layers. It is a module (or package) that offers the functions of the contract below, with
+the same names and signatures as every other engine:
+
+- inputs first, sizes and hyperparameters next, outputs last; every output is overwritten, nothing else is touched
+  (an optimizer's parameter and slots are both input and output: they come first and are updated in place);
+- at most eight arguments; arrays are C-contiguous and of one float type; the caller allocates.
+
+`loops` is the definition: the textbook loop nests, run by Python.
+`numpy` is the vectorised reference.
+`numba` is the functions of `loops`, compiled and threaded.
+
+Choose with `scratchnet.set_engine(name)`, `with scratchnet.engine(name):` or the variable SCRATCHNET_ENGINE.
+Everything else calls `ops.<function>(...)` and never asks which engine is running.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from scratchnet.errors import unknown
+
+__all__ = ["ENGINES", "engine", "get_engine", "load", "ops", "set_engine"]
+
+ENGINES = {
+    "loops": "scratchnet.engines.loops",
+    "numpy": "scratchnet.engines.vectorized",
+    "numba": "scratchnet.engines.compiled",
+}
+DEFAULT = "numba"
+
+_default: list[str | None] = [None]  # what set_engine said; None until somebody says something
+_scoped: ContextVar[str | None] = ContextVar("engine", default=None)
+
+
+def _known(name: str) -> str:
+    if name not in ENGINES:
+        raise ValueError(unknown("Engine", name, ENGINES))
+    return name
+
+
+def get_engine() -> str:
+    """The name of the engine in use: innermost `with engine(...)`, else set_engine, else the environment."""
+    return _scoped.get() or _default[0] or _known(os.environ.get("SCRATCHNET_ENGINE") or DEFAULT)
+
+
+def set_engine(name: str) -> None:
+    """Compute everything from now on with this engine: "loops", "numpy" or "numba"."""
+    _default[0] = _known(name)
+
+
+@contextmanager
+def engine(name: str) -> Iterator[None]:
+    """Compute what is inside the `with` block with this engine."""
+    token = _scoped.set(_known(name))
+    try:
+        yield
+    finally:
+        _scoped.reset(token)
+
+
+def load(name: str) -> ModuleType:
+    """The module of an engine, imported on first use (Numba is not imported before somebody needs it)."""
+    return import_module(ENGINES[_known(name)])
+
+
+class _Operations:
+    """`ops.conv2d_forward(...)` is the function of that name in the engine in use."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return getattr(load(get_engine()), name)  # type: ignore[no-any-return]
+
+
+ops = _Operations()

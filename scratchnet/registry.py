@@ -1,0 +1,69 @@
+"""How a string, a config or an object becomes the thing it names: one rule for every kind of thing.
+
+Each module keeps a table `name -> class` under its classes and a `get(identifier)` that calls `lookup`.
+"""
+
+from typing import Any
+
+from scratchnet.errors import expected, unknown
+from scratchnet.utils.naming import to_snake_case
+
+__all__ = ["Configurable", "deserialize", "lookup", "names", "serialize"]
+
+
+class Configurable:
+    """Something that can be written as a config: `get_config` gives the constructor's arguments."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, as plain JSON values."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The object that `get_config` described."""
+        return cls(**config)
+
+
+def serialize(thing: Any) -> dict[str, Any] | None:
+    """`{"class_name": ..., "config": ...}` for a Configurable, None for None."""
+    if thing is None:
+        return None
+    return {"class_name": type(thing).__name__, "config": thing.get_config()}
+
+
+def deserialize(kind: str, config: dict[str, Any], table: dict[str, type]) -> Any:
+    """The object that `serialize` described; only the names in `table` are ever looked at."""
+    if not isinstance(config.get("class_name"), str) or not isinstance(config.get("config", {}), dict):
+        raise ValueError(
+            expected(kind, 'a config {"class_name": str, "config": dict}', repr(config), "Use serialize().")
+        )
+    name = config["class_name"]
+    if name not in table:
+        raise ValueError(unknown(kind, name, table))
+    return table[name].from_config(config.get("config", {}))  # type: ignore[attr-defined]
+
+
+def names(*classes: type, **aliases: type) -> dict[str, type]:
+    """The table for these classes: each under its class name and its snake_case name, then the aliases."""
+    table: dict[str, type] = {}
+    for cls in classes:
+        table[cls.__name__] = cls
+        table[to_snake_case(cls.__name__)] = cls
+    return table | aliases
+
+
+def lookup(kind: str, identifier: Any, table: dict[str, type], base: type) -> Any:
+    """None stays None; an instance of `base` itself; a class, a name or a config is made into one."""
+    if identifier is None or isinstance(identifier, base):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, base):
+        return identifier()
+    if isinstance(identifier, dict):
+        return deserialize(kind, identifier, table)
+    if isinstance(identifier, str):
+        if identifier in table:
+            return table[identifier]()
+        raise ValueError(unknown(kind, identifier, table))
+    raise TypeError(
+        expected(kind, f"a name, a config, a {base.__name__} or None", repr(identifier), f"Known: {', '.join(sorted(table))}.")
+    )
