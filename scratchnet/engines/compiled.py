@@ -24,10 +24,16 @@ def _compile(module: ModuleType) -> dict[str, Any]:
         copy.__module__, copy.__doc__ = function.__module__, function.__doc__
         # boundscheck and fastmath stay off: no rewriting of sums, NaN and infinity keep their meaning
         namespace[name] = numba.njit(
-            copy, parallel="prange" in function.__code__.co_names, cache=True, nogil=True, error_model="numpy"
+            copy,
+            parallel="prange" in function.__code__.co_names,
+            cache=True,
+            nogil=True,
+            error_model="numpy",
         )
     return namespace
 
 
 for _module in loops.MODULES:
-    globals().update({name: function for name, function in _compile(_module).items() if name in __all__})
+    globals().update(
+        {name: function for name, function in _compile(_module).items() if name in __all__}
+    )

@@ -1,0 +1,109 @@
+"""Where two traces part, and by how much.
+
+float64   the largest difference, relative to the largest number of the array, against a fixed bar
+float32   the root mean square of the error against the float64 answer, against twice Keras's own
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_ref.trace import Trace
+
+__all__ = ["Divergence", "first_divergence", "relative_error", "rms_error", "ulps"]
+
+Array = NDArray[Any]
+HALF_ULP = 2.0**-24  # what it costs at most, relatively, to keep an exact number as a float32
+
+
+@dataclass
+class Divergence:
+    """The first quantity at which two programs part."""
+
+    name: str
+    index: tuple[int, ...]
+    ours: float
+    theirs: float
+    error: float
+    bar: float
+    agreed: dict[str, float]  # everything upstream, and how closely it agreed
+
+    def __str__(self) -> str:
+        place = f"{self.name}[{', '.join(map(str, self.index))}]" if self.index else self.name
+        upstream = "nothing was computed before it"
+        if self.agreed:
+            worst = max(self.agreed, key=lambda name: self.agreed[name])
+            count = len(self.agreed)
+            upstream = f"the {count} quantities upstream agree to {self.agreed[worst]:.1e} ({worst})"
+        return (
+            f"first divergence at {place}: ours {self.ours!r}, Keras {self.theirs!r}, "
+            f"{ulps(self.ours, self.theirs):.0f} float32 units in the last place apart; "
+            f"error {self.error:.2e}, allowed {self.bar:.2e}; {upstream}"
+        )
+
+
+def relative_error(ours: Array, theirs: Array) -> float:
+    """Largest difference over the array, relative to its largest number, or to 0.001 if that is larger:
+    a sum that cancels to zero (the bias before a batch normalization) is nothing but rounding."""
+    if ours.shape != theirs.shape:
+        return float("inf")
+    if not ours.size:
+        return 0.0
+    scale = max(float(np.abs(theirs).max()), 1e-3)
+    return float(np.abs(np.asarray(ours, np.float64) - theirs).max()) / scale
+
+
+def rms_error(values: Array, exact: Array) -> float:
+    """Root mean square of values - exact."""
+    if values.shape != exact.shape:
+        return float("inf")
+    difference = np.asarray(values, np.float64) - exact
+    return float(np.sqrt(np.mean(difference**2))) if difference.size else 0.0
+
+
+def ulps(a: float, b: float) -> float:
+    """How many float32 units in the last place of b lie between a and b."""
+    return abs(float(a) - float(b)) / float(np.spacing(np.float32(abs(b)) or np.float32(1e-30)))
+
+
+def float32_bar(exact: Array, keras_error: float) -> float:
+    """Twice Keras's own error, and never less than rounding the exact answer to float32 can cost."""
+    size = float(np.sqrt(np.mean(np.square(exact)))) if exact.size else 0.0
+    return max(2 * keras_error, HALF_ULP * size)
+
+
+def first_divergence(
+    ours: Trace,
+    exact: Trace,
+    bar: float | None = None,
+    keras_errors: dict[str, float] | None = None,
+) -> Divergence | None:
+    """The first name at which `ours` is further from `exact` than allowed, None if there is none.
+
+    bar            float64: the largest relative error
+    keras_errors   float32: Keras's own rms error for each name (see float32_bar)
+    """
+    missing = [name for name in exact if name not in ours]
+    if missing:
+        raise KeyError(f"trace: expected {missing[0]!r}, got a trace without it.")
+    agreed: dict[str, float] = {}
+    for name, theirs in exact.items():
+        mine = np.asarray(ours[name])
+        if keras_errors is None:
+            assert bar is not None
+            error, allowed = relative_error(mine, theirs), bar
+        else:
+            error, allowed = rms_error(mine, theirs), float32_bar(theirs, keras_errors[name])
+        if not error <= allowed:  # a NaN is a divergence
+            if mine.shape != theirs.shape:
+                raise ValueError(f"{name}: expected shape {theirs.shape}, got {mine.shape}.")
+            distance = np.abs(np.asarray(mine, np.float64) - theirs)
+            flat = int(np.argmax(np.where(np.isnan(distance), np.inf, distance)))
+            index = tuple(int(i) for i in np.unravel_index(flat, mine.shape))
+            return Divergence(
+                name, index, float(mine[index]), float(theirs[index]), error, allowed, agreed
+            )
+        agreed[name] = error
+    return None

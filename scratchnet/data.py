@@ -1,0 +1,177 @@
+"""What goes into fit, evaluate and predict: checked once, whole, before anything happens; then batches."""
+
+from collections.abc import Iterator
+from math import floor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scratchnet import random
+from scratchnet.errors import expected
+from scratchnet.losses.loss import Array
+
+__all__ = ["Batches", "batch_size", "check", "labels", "prepare_fit", "whole"]
+
+
+class Batches:
+    """Rows of x, y and sample_weight, and the order in which they are taken."""
+
+    def __init__(self, x: Array, y: Any = None, sample_weight: Array | None = None) -> None:
+        self.x, self.y, self.sample_weight = x, y, sample_weight
+        self.batch_size = 32
+        self._shuffle: Any = False
+        self._order: NDArray[np.integer] | None = None
+
+    def __len__(self) -> int:
+        """How many batches there are; the last may be smaller."""
+        return -(-len(self.x) // self.batch_size)
+
+    def shuffle(self, how: Any) -> None:
+        """True, False, "batch" or "reshuffle" (see fit)."""
+        if how not in (True, False, "batch", "reshuffle"):
+            wanted = "shuffle as True, False, 'batch' or 'reshuffle'"
+            raise ValueError(expected("fit", wanted, repr(how)))
+        self._shuffle = how
+
+    def order(self, epoch: int) -> NDArray[np.integer]:
+        """The rows in the order of this epoch."""
+        n = len(self.x)
+        if self._shuffle is False:
+            return np.arange(n)
+        if self._shuffle == "batch":
+            return random.batch_permutation(n, self.batch_size)
+        if self._shuffle == "reshuffle" or random.global_seed() is None:
+            return random.permutation(n, epoch)
+        if self._order is None:  # with a seed, Keras takes the same order in every epoch
+            self._order = random.permutation(n)
+        return self._order
+
+    def rows(self, chosen: Any) -> "Batches":
+        """These rows only."""
+        return Batches(*(None if a is None else a[chosen] for a in (self.x, self.y, self.sample_weight)))
+
+    def batches(self, epoch: int) -> Iterator["Batches"]:
+        """The batches of one epoch."""
+        order = None if self._shuffle is False else self.order(epoch)
+        for start in range(0, len(self.x), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            yield self.rows(part if order is None else order[part])
+
+
+def whole(owner: str, name: str, value: Any, least: int) -> int:
+    """The value as an int, not below `least`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(expected(owner, f"{name} as an int", repr(value)))
+    if value < least:
+        raise ValueError(expected(owner, f"{name} of {least} or more", repr(value)))
+    return int(value)
+
+
+def batch_size(owner: str, value: Any) -> int:
+    """32 unless another number above 0 was given."""
+    return 32 if value is None else whole(owner, "batch_size", value, 1)
+
+
+def _numbers(owner: str, name: str, value: Any) -> Array:
+    """The value as an array of finite numbers with a batch axis."""
+    if hasattr(value, "__next__") or hasattr(value, "element_spec") or isinstance(value, dict):
+        wanted, hint = f"{name} as an array", "ScratchNet takes no generators, datasets or dicts."
+        raise TypeError(expected(owner, wanted, type(value).__name__, hint))
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        wanted = f"{name} as an array of one shape"
+        raise ValueError(expected(owner, wanted, "rows of different lengths")) from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(expected(owner, f"{name} as an array of numbers", f"dtype {array.dtype}"))
+    if array.ndim == 0:
+        raise ValueError(expected(owner, f"{name} with a batch axis", "one number"))
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        wanted = f"finite numbers in {name}"
+        raise ValueError(expected(owner, wanted, f"{array[place]} at {place}", "Clean the data."))
+    return array
+
+
+def check(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> Batches:
+    """The data as arrays that fit the model and its loss, all of one length."""
+    if x is None:
+        raise ValueError(expected(model.owner, "x as an array", "None"))
+    x = _numbers(model.owner, "x", x)
+    if len(x) == 0:
+        raise ValueError(expected(model.owner, "at least one sample", "none"))
+    shape = (None, *x.shape[1:])
+    model.check_input_shape(shape)
+    if y is None:
+        if sample_weight is not None:
+            raise ValueError(expected(model.owner, "labels y", "None"))
+        return Batches(x)
+    y = _numbers(model.owner, "y", y)
+    if len(y) != len(x):
+        raise ValueError(expected(model.owner, f"{len(x)} labels, one a sample", str(len(y))))
+    model.loss.check_labels(y, model.compute_output_shape(shape))
+    if sample_weight is not None:
+        sample_weight = _numbers(model.owner, "sample_weight", sample_weight)
+        if len(sample_weight) != len(x):
+            wanted = f"{len(x)} sample weights, one a sample"
+            raise ValueError(expected(model.owner, wanted, str(len(sample_weight))))
+    return Batches(x, y, sample_weight)
+
+
+def labels(owner: str, y: Any) -> Any:
+    """y itself; raises where there is none."""
+    if y is None:
+        raise ValueError(expected(owner, "labels y", "None"))
+    return y
+
+
+def prepare_fit(
+    model: Any,
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    class_weight: Any,
+    validation_split: float,
+    validation_data: Any,
+) -> tuple[Batches, Batches | None]:
+    """The data to train on and those to validate on."""
+    train = check(model, x, labels(model.owner, y), sample_weight)
+    validation = None
+    if validation_data is not None:
+        if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+            wanted = "validation_data as (x, y) or (x, y, sample_weight)"
+            raise ValueError(expected(model.owner, wanted, type(validation_data).__name__))
+        validation = check(model, *validation_data)
+    elif validation_split:
+        train, validation = _split(model.owner, train, validation_split)
+    if class_weight is not None:
+        if sample_weight is not None:
+            raise ValueError(
+                expected(model.owner, "class_weight or sample_weight", "both of them")
+            )
+        train.sample_weight = _weights_of_classes(model.owner, train.y, class_weight)
+    return train, validation
+
+
+def _split(owner: str, batches: Batches, split: float) -> tuple[Batches, Batches]:
+    """The first floor(n * (1 - split)) rows, and the rest."""
+    if isinstance(split, bool) or not isinstance(split, int | float) or not 0 < split < 1:
+        raise ValueError(expected(owner, "validation_split between 0 and 1", repr(split)))
+    n = len(batches.x)
+    first = floor(n * (1.0 - split))
+    if first in (0, n):
+        wanted = "rows on both sides of the validation split"
+        raise ValueError(expected(owner, wanted, f"{n} rows split at {first}", "Give more data."))
+    return batches.rows(slice(0, first)), batches.rows(slice(first, n))
+
+
+def _weights_of_classes(owner: str, y: Array, class_weight: Any) -> Array:
+    """The weight of each sample's class, 1 for a class that is not listed."""
+    if not isinstance(class_weight, dict):
+        raise TypeError(expected(owner, "class_weight as a dict", type(class_weight).__name__))
+    classes = y
+    if y.ndim > 1:
+        classes = y.argmax(axis=-1) if y.shape[-1] != 1 else y[..., 0]
+    classes = np.round(classes).astype(int)
+    return np.array([class_weight.get(int(c), 1.0) for c in classes])

@@ -1,0 +1,74 @@
+"""First values that are not drawn: zeros and ones, a constant, the identity matrix."""
+
+from typing import Any
+
+import numpy as np
+
+from scratchnet.config import standardize_dtype
+from scratchnet.errors import expected
+from scratchnet.initializers.initializer import Array, Initializer, Shape
+
+__all__ = ["Constant", "Identity", "Ones", "Zeros"]
+
+
+class Zeros(Initializer):
+    """Zeros."""
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> Array:
+        return np.zeros(shape, standardize_dtype(dtype))
+
+
+class Ones(Initializer):
+    """Ones."""
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> Array:
+        return np.ones(shape, standardize_dtype(dtype))
+
+
+class Constant(Initializer):
+    """One value everywhere, or an array that broadcasts to the shape."""
+
+    def __init__(self, value: Any = 0.0) -> None:
+        if not np.issubdtype(np.asarray(value).dtype, np.number):
+            raise TypeError(expected("Constant", "value to be a number or an array", repr(value)))
+        self.value = value
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> Array:
+        value = np.asarray(self.value, standardize_dtype(dtype))
+        try:
+            return np.broadcast_to(value, shape).copy()
+        except ValueError:
+            wanted, got = f"a value that broadcasts to {tuple(shape)}", f"shape {value.shape}"
+            raise ValueError(expected("Constant", wanted, got)) from None
+
+    def get_config(self) -> dict[str, Any]:
+        """The value; an array as Keras writes it."""
+        if not isinstance(self.value, np.ndarray):
+            return {"value": self.value}
+        data = {"value": self.value.tolist(), "dtype": self.value.dtype.name}
+        return {"value": {"class_name": "__numpy__", "config": data}}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Constant":
+        """The initializer that `get_config` described."""
+        value = config["value"]
+        if isinstance(value, dict):
+            value = np.array(value["config"]["value"], value["config"]["dtype"])
+        return cls(value)
+
+
+class Identity(Initializer):
+    """gain on the diagonal of a matrix, zero elsewhere."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = gain
+
+    def __call__(self, shape: Shape, dtype: str | None = None) -> Array:
+        if len(shape) != 2:
+            raise ValueError(expected("Identity", "a shape (rows, columns)", str(tuple(shape))))
+        rows, columns = shape
+        return self.gain * np.eye(rows, columns, dtype=standardize_dtype(dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        """The gain."""
+        return {"gain": self.gain}

@@ -1,0 +1,48 @@
+"""Rescaling: bytes to numbers around one."""
+
+from typing import Any
+
+import numpy as np
+
+from scratchnet.errors import expected
+from scratchnet.layers.base import Array, Layer
+
+__all__ = ["Rescaling"]
+
+
+class Rescaling(Layer):
+    """A fixed scale and shift, the same for all samples.
+
+    forward    y = x * scale + offset
+    backward   dx = dy * scale
+    shapes     x, y, dx, dy (N, ...)   scale and offset one number, or one for each channel
+
+    A scale or offset given as a Python float is a float32 number even in float64 work: Keras on
+    TensorFlow casts it through float32, and 1/255 has other digits there.
+    """
+
+    def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.scale, self.offset = scale, offset
+        self._scale, self._offset = self._number("scale", scale), self._number("offset", offset)
+
+    def _number(self, name: str, value: Any) -> Array:
+        try:
+            array = np.asarray(np.float32(value) if isinstance(value, float) else value)
+            return array.astype(self.dtype)
+        except (TypeError, ValueError):
+            wanted = f"{name} as a number or an array of numbers"
+            raise TypeError(expected(self.owner, wanted, repr(value))) from None
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        return x * self._scale.astype(x.dtype) + self._offset.astype(x.dtype)
+
+    def backward(self, dy: Array) -> Array:
+        return dy * self._scale.astype(dy.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        plain = {
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in (("scale", self.scale), ("offset", self.offset))
+        }
+        return {**super().get_config(), **plain}

@@ -1,0 +1,386 @@
+"""A model is a list of layers: what comes out of one goes into the next.
+
+All parameters of a model lie in one flat array, `model.parameters`, and all gradients in another,
+`model.gradients`, in the same order; the arrays in `layer.params` and `layer.grads` are views into
+them. So one pass of an optimizer updates the whole model.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from scratchnet.config import standardize_dtype
+from scratchnet.errors import expected, unknown
+from scratchnet.layers import LAYERS
+from scratchnet.layers.base import ActivatedLayer, Array, Layer, Shape, check_weights, readable
+from scratchnet.layers.input import InputLayer
+from scratchnet.registry import deserialize, serialize
+from scratchnet.training import Trainer
+from scratchnet.utils.naming import auto_name
+
+__all__ = ["Sequential"]
+
+
+class Sequential(Trainer):
+    """A stack of layers, as Keras's Sequential.
+
+    Give the layers as a list or one by one with `add`. The model is built, that is, its weights
+    exist, as soon as the shape of its input is known: from an `Input(shape)` at the front, from the
+    first layer's `input_shape=`, or from the first data. `dtype` is that of all its layers; without
+    it they have the default one, `config.floatx()`.
+    """
+
+    def __init__(
+        self,
+        layers: Iterable[Layer] | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        self.name = name or auto_name("Sequential")
+        self._dtype = None if dtype is None else standardize_dtype(dtype)
+        self._input: InputLayer | None = None
+        self._layers: list[Layer] = []
+        self._parameters: Array | None = None
+        self._gradients: Array | None = None
+        self.trainable_size = 0
+        super().__init__()
+        for layer in layers or ():
+            self.add(layer)
+        if not trainable:
+            self.trainable = False
+
+    # ------------------------------------------------------------------ putting layers together
+
+    @property
+    def owner(self) -> str:
+        """How error messages name this model: Sequential 'sequential_1'."""
+        return f"{type(self).__name__} '{self.name}'"
+
+    def add(self, layer: Layer) -> None:
+        """Put a layer on top. If it does not fit, it is refused and the model stays as it was."""
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            wanted, hint = "a layer", f"Write {layer.__name__}(...)."
+            raise TypeError(expected(self.owner, wanted, f"the class {layer.__name__}", hint))
+        if not isinstance(layer, Layer):
+            raise TypeError(expected(self.owner, "a layer of scratchnet.layers", repr(layer)))
+        if any(layer is known or layer.name == known.name for known in self._layers):
+            wanted = "layers with names of their own"
+            raise ValueError(expected(self.owner, wanted, f"a second '{layer.name}'"))
+        if isinstance(layer, InputLayer):
+            self._add_input(layer)
+            return
+        first = not self._layers and self._input is None
+        if first and layer.input_shape_argument is not None:
+            self._input = InputLayer(batch_shape=layer.input_shape_argument, dtype=layer.dtype)
+        try:
+            self._match_dtype(layer)
+            if self.built_shape is not None:
+                self._build_layer(layer, self.built_shape)
+        except Exception:
+            self._input = None if first else self._input
+            raise
+        self._layers.append(layer)
+        self._parameters = None
+
+    def _add_input(self, layer: InputLayer) -> None:
+        if self._input is not None or self._layers:
+            wanted = "one Input, before all other layers"
+            raise ValueError(expected(self.owner, wanted, f"another, '{layer.name}'"))
+        self._input = layer
+
+    def _match_dtype(self, layer: Layer) -> None:
+        """Give the layer the model's dtype, unless it was given another one by name."""
+        dtype = self._dtype or (self._layers[0].dtype if self._layers else layer.dtype)
+        if layer.dtype == dtype:
+            return
+        if layer.dtype_argument is not None or layer.built or self._dtype is None:
+            wanted, hint = f"layers of dtype {dtype}", "Give all layers of a model one dtype."
+            got = f"{layer.owner} of {layer.dtype}"
+            raise ValueError(expected(self.owner, wanted, got, hint))
+        layer.dtype = dtype
+
+    def _build_layer(self, layer: Layer, shape: Shape) -> None:
+        layer.compute_output_shape(shape)  # raises where x of this shape does not fit
+        if not layer.built:
+            layer.build(shape)
+        layer.input_shape = shape
+
+    def pop(self) -> Layer:
+        """Take the top layer off."""
+        if not self._layers:
+            raise ValueError(expected(self.owner, "a layer to take off", "none", "add() one."))
+        self._parameters = None
+        return self._layers.pop()
+
+    def build(self, input_shape: Shape | None = None) -> None:
+        """Create the weights for inputs of this shape, batch dimension first: (None, 28, 28, 1)."""
+        if not self._layers:
+            raise ValueError(expected(self.owner, "at least one layer", "none", "add() one."))
+        if input_shape is None or self.built:
+            return
+        if self._input is None:
+            self._input = InputLayer(batch_shape=tuple(input_shape), dtype=self.dtype)
+        try:
+            self.compute_output_shape(self._input.batch_shape)  # all must fit before one is built
+        except Exception:
+            self._input = None
+            raise
+        shape: Shape = self._input.batch_shape
+        for layer in self._layers:
+            self._build_layer(layer, shape)
+            shape = layer.output_shape
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, without the Input."""
+        return list(self._layers)
+
+    @property
+    def built(self) -> bool:
+        return bool(self._layers) and all(layer.built for layer in self._layers)
+
+    @property
+    def built_shape(self) -> Shape | None:
+        """The shape that comes out of the top layer, None while that is unknown."""
+        if not self._layers:
+            return None if self._input is None else self._input.batch_shape
+        top = self._layers[-1]
+        return None if top.input_shape is None else top.output_shape
+
+    @property
+    def dtype(self) -> str:
+        if self._dtype is not None:
+            return self._dtype
+        return self._layers[0].dtype if self._layers else standardize_dtype(None)
+
+    @property
+    def input_shape(self) -> Shape:
+        if self._input is None:
+            raise AttributeError(
+                expected(self.owner, "a known input shape", "none", "Put an Input first.")
+            )
+        return self._input.batch_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        shape = self.built_shape
+        if shape is None:
+            raise AttributeError(
+                expected(self.owner, "a known input shape", "none", "Put an Input first.")
+            )
+        return shape
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The shape that comes out for an input of this shape."""
+        for layer in self._layers:
+            input_shape = layer.compute_output_shape(input_shape)
+        return input_shape
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of this name, or at this index."""
+        if (name is None) == (index is None):
+            got = "neither" if name is None else "both"
+            raise ValueError(expected(self.owner, "a name or an index", got))
+        if index is not None:
+            if not -len(self._layers) <= index < len(self._layers):
+                wanted = f"an index below {len(self._layers)}"
+                raise ValueError(expected(self.owner, wanted, str(index)))
+            return self._layers[index]
+        for layer in self._layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(unknown("Layer", name, [layer.name for layer in self._layers]))
+
+    # ------------------------------------------------------------------ the two passes
+
+    def forward(self, x: Any, training: bool = False) -> Array:
+        """The output for x. Afterwards every layer holds its `x` and `y`.
+
+        With training=True layers act as in training (dropout, batch statistics) and keep what
+        `backward` needs.
+        """
+        x = self.prepare_input(x)
+        for layer in self._layers:
+            layer.x = x
+            x = layer.y = layer.forward(x, training=training)
+        return x
+
+    def backward(self, dy: Any) -> Array:
+        """The gradient with respect to the input, from dy, the one with respect to the output.
+
+        Needs a forward(x, training=True) before. Afterwards every layer holds its `dy` and `dx`, and
+        in `grads` the gradient of each of its `params`.
+        """
+        dy = np.ascontiguousarray(dy, dtype=self.dtype)
+        if self._layers[-1].y is not None and dy.shape != self._layers[-1].y.shape:
+            wanted = f"dy of the output's shape {self._layers[-1].y.shape}"
+            raise ValueError(expected(self.owner, wanted, str(dy.shape)))
+        dx = self.backward_from(len(self._layers) - 1, dy)
+        assert dx is not None
+        return dx
+
+    def backward_from(
+        self, top: int, gradient: Array, after_activation: bool = True, lowest: int | None = None
+    ) -> Array | None:
+        """Walk back from layer `top` down to the pixels, or to layer `lowest`, which then computes no dx.
+
+        `gradient` is dy of layer `top`, or with after_activation=False its dz, which a cross-entropy
+        gives where the layer ends in softmax.
+        """
+        self.pack()
+        dy: Array | None = gradient
+        for index in range(top, (lowest or 0) - 1, -1):
+            layer = self._layers[index]
+            layer.needs_dx = lowest is None or index > lowest
+            if index == top and not after_activation:
+                assert isinstance(layer, ActivatedLayer)
+                layer.dy, layer.dz = None, dy
+                dy = layer.dx = layer.backward_z(dy)
+            else:
+                if layer.activity_regularizer is not None and layer.y is not None:
+                    dy = dy + layer.activity_regularizer.gradient(layer.y) / len(layer.y)
+                layer.dy = dy
+                dy = layer.dx = layer.backward(dy)
+        return dy
+
+    def prepare_input(self, x: Any) -> Array:
+        """x as a contiguous array of the model's dtype, built for; raises where it does not fit."""
+        array = np.asarray(x)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(expected(self.owner, "x as an array of numbers", f"{array.dtype}"))
+        if array.ndim == 0:
+            raise ValueError(expected(self.owner, "x with a batch axis", "one number"))
+        self.check_input_shape(array.shape)
+        self.build((None, *array.shape[1:]))
+        return np.ascontiguousarray(array, dtype=self.dtype)
+
+    def check_input_shape(self, shape: Shape) -> None:
+        """Raise unless an x of this shape fits, whether the model is built or not."""
+        if self._input is None:
+            if not self._layers:
+                raise ValueError(expected(self.owner, "at least one layer", "none", "add() one."))
+            self.compute_output_shape((None, *shape[1:]))
+            return
+        wanted = self._input.batch_shape
+        fits = len(shape) == len(wanted) and all(
+            w is None or w == s for w, s in zip(wanted, shape, strict=True)
+        )
+        if not fits:
+            first = self._layers[0]
+            first.check_input_shape((None, *shape[1:]))  # says what to do, where it knows
+            raise ValueError(
+                expected(first.owner, f"x of shape {readable(wanted)}", readable((None, *shape[1:])))
+            )
+
+    def __call__(self, x: Any, training: bool = False) -> Array:
+        return self.forward(x, training=bool(training))
+
+    # ------------------------------------------------------------------ weights
+
+    def pack(self) -> None:
+        """Lay all parameters in one flat array and all gradients in another: trained ones first.
+
+        Does nothing while they lie there already. It also looks whether another model took one of the
+        layers into its own arrays meanwhile, or layers were frozen.
+        """
+        arrays = [(layer, key) for layer in self._layers for key in layer.params]
+        arrays.sort(key=lambda pair: not pair[0].trainable)  # stable: the order within stays
+        size = sum(layer.params[key].size for layer, key in arrays)
+        trained = sum(layer.params[key].size for layer, key in arrays if layer.trainable)
+        if self._parameters is not None and trained == self.trainable_size:
+            flat = self._parameters
+            if all(layer.params[key].base is flat for layer, key in arrays):
+                return
+        parameters, gradients = np.empty(size, self.dtype), np.zeros(size, self.dtype)
+        start = 0
+        for layer, key in arrays:
+            old, end = layer.params[key], start + layer.params[key].size
+            for flat, views in ((parameters, layer.params), (gradients, layer.grads)):
+                view = flat[start:end].reshape(old.shape)
+                view[...] = views[key]
+                views[key] = view
+            start = end
+        self._parameters, self._gradients, self.trainable_size = parameters, gradients, trained
+
+    @property
+    def parameters(self) -> Array:
+        """All parameters of the model, one flat array; writing into it changes the model."""
+        self.pack()
+        assert self._parameters is not None
+        return self._parameters
+
+    @property
+    def gradients(self) -> Array:
+        """The gradients of `parameters`, in the same order."""
+        self.pack()
+        assert self._gradients is not None
+        return self._gradients
+
+    @property
+    def weights(self) -> list[Array]:
+        return [w for layer in self._layers for w in layer.weights]
+
+    @property
+    def trainable_weights(self) -> list[Array]:
+        return [w for layer in self._layers for w in layer.trainable_weights]
+
+    @property
+    def non_trainable_weights(self) -> list[Array]:
+        return [w for layer in self._layers for w in layer.non_trainable_weights]
+
+    variables = weights
+    trainable_variables = trainable_weights
+    non_trainable_variables = non_trainable_weights
+
+    @property
+    def trainable(self) -> bool:
+        return all(layer.trainable for layer in self._layers)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self._layers:
+            layer.trainable = bool(value)
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all weights, layer by layer, in Keras's order."""
+        return [w.copy() for w in self.weights]
+
+    def set_weights(self, weights: list[Any]) -> None:
+        """Copy these values into the model's weights; count and shapes must be equal."""
+        check_weights(self.owner, self.weights, weights)
+        for mine, given in zip(self.weights, weights, strict=True):
+            mine[...] = given
+
+    def count_params(self) -> int:
+        """How many numbers the model holds."""
+        if not self.built:
+            raise ValueError(
+                expected(self.owner, "a built model", "one without a shape", "Call build(shape).")
+            )
+        return sum(w.size for w in self.weights)
+
+    # ------------------------------------------------------------------ looking and keeping
+
+    def summary(
+        self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None
+    ) -> None:
+        """Print the layers, their output shapes and parameter counts."""
+        from scratchnet.study.summary import summary
+
+        summary(self, line_length, print_fn)
+
+    def get_config(self) -> dict[str, Any]:
+        layers = [self._input] if self._input is not None else []
+        configs = [serialize(layer) for layer in [*layers, *self._layers]]
+        return {"name": self.name, "trainable": self.trainable, "layers": configs}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Sequential":
+        """A new model of the same layers, with new weights."""
+        layers = [deserialize("Layer", c, LAYERS) for c in config["layers"]]
+        return cls(layers, name=config.get("name"))
+
+    def __repr__(self) -> str:
+        return f"<Sequential name={self.name}, built={self.built}>"

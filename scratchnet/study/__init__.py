@@ -1,0 +1,1 @@
+"""What looks at a network from outside and changes nothing in it."""

@@ -1,0 +1,179 @@
+"""The gradient, checked against the definition of a derivative.
+
+For every number w of the parameters and of the input: (loss(w + h) - loss(w - h)) / (2h), in float64.
+Where a step of h carries some z over a kink (ReLU at 0, another maximum in a pooling window) the two
+sides belong to different formulas and the quotient means nothing: such a number is skipped and named.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scratchnet.errors import expected
+
+if TYPE_CHECKING:
+    from scratchnet.models import Sequential
+
+__all__ = ["GradientCheck", "gradcheck"]
+
+
+@dataclass
+class GradientCheck:
+    """What gradcheck found.
+
+    errors    for each array ("dense_1/kernel", "input"): the largest difference, relative to the
+              array's largest gradient
+    worst     array, index, gradient and central difference where that was largest
+    skipped   the numbers whose step crossed a kink, e.g. "dense_1/kernel[3, 7]"
+    """
+
+    tolerance: float
+    errors: dict[str, float] = field(default_factory=dict)
+    worst: tuple[str, tuple[int, ...], float, float] | None = None
+    skipped: list[str] = field(default_factory=list)
+    checked: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether something was checked and all of it agrees."""
+        return self.checked > 0 and all(e <= self.tolerance for e in self.errors.values())
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        lines = [f"{name:32} {error:.1e}" for name, error in self.errors.items()]
+        if self.worst is not None and not self.ok:
+            name, index, gradient, difference = self.worst
+            place = f"{name}[{', '.join(map(str, index))}]"
+            lines.append(f"worst: {place} gradient {gradient!r}, difference {difference!r}")
+        if self.skipped:
+            lines.append(f"skipped at a kink: {', '.join(self.skipped)}")
+        return "\n".join(lines)
+
+
+def gradcheck(
+    model: "Sequential",
+    x: Any,
+    y: Any,
+    sample_weight: Any = None,
+    h: float = 1e-5,
+    tolerance: float = 1e-6,
+    samples: int | None = 200,
+) -> GradientCheck:
+    """Compare the gradients of `model.loss` with central differences, in float64.
+
+    samples    how many numbers of each array to try, evenly spread; None tries all
+    tolerance  h = 1e-5 leaves an error of h^2 and of 1e-16 / h, both near 1e-10; a wrong formula is
+               off by far more than 1e-6
+
+    The model keeps its weights, averages and dropout counters. A float32 model is checked as a
+    float64 copy of itself.
+    """
+    if model.loss is None:
+        wanted, hint = "a compiled model", "Call compile(optimizer, loss) first."
+        raise ValueError(expected("gradcheck", wanted, "one without a loss", hint))
+    x = np.array(x, np.float64)
+    model.forward(x[:1])  # builds it
+    copy = _in_float64(model)
+    frozen = _Frozen(copy)
+    loss, _ = frozen.loss(x, y, sample_weight)
+    copy.loss_and_gradients(x, y, sample_weight)
+    gradients = {
+        f"{layer.name}/{key}": (layer.params[key], layer.grads[key].copy())
+        for layer in copy.layers
+        for key in layer.params
+        if layer.trainable
+    }
+    gradients["input"] = x, np.array(copy.layers[0].dx)
+
+    result = GradientCheck(tolerance)
+    largest = 0.0
+    for name, (array, gradient) in gradients.items():
+        scale = max(float(np.abs(gradient).max(initial=0.0)), 1e-8)
+        result.errors[name] = 0.0
+        for index in _spread(array.shape, samples):
+            difference = frozen.central_difference(array, index, h, x, y, sample_weight)
+            if difference is None:
+                result.skipped.append(f"{name}[{', '.join(map(str, index))}]")
+                continue
+            result.checked += 1
+            error = abs(difference - float(gradient[index])) / scale
+            result.errors[name] = max(result.errors[name], error)
+            if error > largest:
+                largest = error
+                result.worst = name, index, float(gradient[index]), difference
+    return result
+
+
+def _in_float64(model: "Sequential") -> "Sequential":
+    """A model of the same layers, weights, loss and dropout streams, in float64."""
+    from scratchnet.models import Sequential
+
+    config = model.get_config()
+    for layer in config["layers"]:
+        layer["config"]["dtype"] = "float64"
+    copy = Sequential.from_config(config)
+    copy.build(model.input_shape)
+    copy.set_weights([np.asarray(w, np.float64) for w in model.get_weights()])
+    for ours, theirs in zip(copy.layers, model.layers, strict=True):
+        ours.__dict__.update({k: v for k, v in theirs.__dict__.items() if k in ("mask", "trainable")})
+        if getattr(theirs, "seed_generator", None) is not None:
+            ours.seed_generator.state = theirs.seed_generator.state
+    copy.compile("sgd", model.loss)
+    return copy
+
+
+class _Frozen:
+    """A model whose training forward always sees the same state: averages and dropout masks."""
+
+    def __init__(self, model: "Sequential") -> None:
+        self.model = model
+        self.state = [w.copy() for layer in model.layers for w in layer.state.values()]
+        self.seeds = [
+            (layer.seed_generator, layer.seed_generator.state)
+            for layer in model.layers
+            if getattr(layer, "seed_generator", None) is not None
+        ]
+
+    def restore(self) -> None:
+        current = [w for layer in self.model.layers for w in layer.state.values()]
+        for now, before in zip(current, self.state, strict=True):
+            now[...] = before
+        for generator, state in self.seeds:
+            generator.state = state
+
+    def loss(self, x: Any, y: Any, sample_weight: Any) -> tuple[float, list[Any]]:
+        """The loss in training mode, and which branch every kink took."""
+        y = np.asarray(y)
+        y_pred = self.model.forward(x, training=True)
+        value = self.model.loss_value(y, y_pred, sample_weight, training=True)
+        branches = [b for layer in self.model.layers for b in layer.branches()]
+        self.restore()
+        return value, branches
+
+    def central_difference(
+        self, array: Any, index: tuple[int, ...], h: float, x: Any, y: Any, sample_weight: Any
+    ) -> float | None:
+        """(loss(w + h) - loss(w - h)) / (2h), None where the two took different branches."""
+        kept = array[index]
+        try:
+            array[index] = kept + h
+            above, up = self.loss(x, y, sample_weight)
+            array[index] = kept - h
+            below, down = self.loss(x, y, sample_weight)
+        finally:
+            array[index] = kept
+        if any(not np.array_equal(a, b) for a, b in zip(up, down, strict=True)):
+            return None
+        return (above - below) / (2 * h)
+
+
+def _spread(shape: tuple[int, ...], samples: int | None) -> Iterator[tuple[int, ...]]:
+    """Indices of an array of this shape, all of them or so many evenly spread."""
+    size = int(np.prod(shape))
+    count = size if samples is None else min(samples, size)
+    for flat in np.unique(np.linspace(0, size - 1, count).astype(int)) if size else ():
+        yield tuple(int(i) for i in np.unravel_index(flat, shape))

@@ -1,0 +1,445 @@
+"""compile, fit, evaluate, predict: the loop over epochs and batches, as Keras has it.
+
+One step is: forward, loss, backward, update. `StepByStep` does it layer by layer with the operations
+of the engine in use. An engine that knows how to do whole lists of layers at once offers
+`plan(model)` and returns an object with the same four methods.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scratchnet import callbacks as callbacks_module
+from scratchnet import data, engines, losses, optimizers
+from scratchnet.data import Batches
+from scratchnet.errors import expected
+from scratchnet.layers.arguments import refuse
+from scratchnet.layers.base import ActivatedLayer, Array
+from scratchnet.losses.loss import Loss
+from scratchnet.metrics import Mean, Metric
+from scratchnet.metrics.resolve import flatten, log_names, resolve, sees_logits
+
+if TYPE_CHECKING:
+    from scratchnet.models import Sequential
+
+__all__ = ["StepByStep", "Trainer"]
+
+
+class StepByStep:
+    """The steps of a model, layer by layer: what every engine can do."""
+
+    def __init__(self, model: "Sequential") -> None:
+        self.model = model
+
+    def predict(self, x: Array) -> Array:
+        """The output for a batch."""
+        return self.model.forward(x, training=False)
+
+    def test(self, x: Array, y: Array, sample_weight: Array | None) -> tuple[float, Array]:
+        """Loss and output of a batch."""
+        y_pred = self.model.forward(x, training=False)
+        return self.model.loss_value(y, y_pred, sample_weight, training=False), y_pred
+
+    def gradients(self, x: Array, y: Array, sample_weight: Array | None) -> tuple[float, Array]:
+        """Loss and output of a batch in training; the gradients are left in the layers."""
+        model = self.model
+        y_pred = model.forward(x, training=True)
+        value = model.loss_value(y, y_pred, sample_weight, training=True)
+        model.backward_loss(y, y_pred, sample_weight, lowest=model.lowest_trainable())
+        return value, y_pred
+
+    def train(self, x: Array, y: Array, sample_weight: Array | None) -> tuple[float, Array]:
+        """One step: loss and output of a batch, then the update."""
+        value, y_pred = self.gradients(x, y, sample_weight)
+        self.model.update()
+        return value, y_pred
+
+
+class Trainer:
+    """The half of Sequential that trains it."""
+
+    def __init__(self) -> None:
+        self.optimizer: optimizers.Optimizer | None = None
+        self.loss: Loss | None = None
+        self.stop_training = False
+        self.history: Any = None
+        self._loss_tracker = Mean(name="loss")
+        self._metrics: list[Metric] | None = None  # None until the first batch shows the shapes
+        self._plain_count = 0  # how many of them take no weights: those of metrics=
+        self._metric_specs: tuple[Any, Any] = (None, None)
+        self._updated: list[tuple[str, str]] | None = None
+
+    # ------------------------------------------------------------------ compile
+
+    def compile(
+        self: Any,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Choose the optimizer, the loss and the metrics, by name or as objects.
+
+        The last four arguments tune TensorFlow in Keras; they change no number here and are ignored.
+        """
+        refuse(self.owner, loss_weights=(loss_weights, None))
+        chosen_optimizer = optimizers.get(optimizer)
+        chosen_loss = losses.get(loss)
+        if chosen_optimizer is None:
+            raise ValueError(expected(self.owner, "an optimizer", "None", "compile(optimizer=...)."))
+        if chosen_loss is not None and chosen_loss.reduction in (None, "none"):
+            wanted = "a loss that is reduced to one number"
+            raise ValueError(expected(self.owner, wanted, f"reduction {chosen_loss.reduction!r}"))
+        flatten(metrics, "metrics")  # unknown names are refused now; shapes come with the data
+        flatten(weighted_metrics, "weighted_metrics")
+        self.optimizer, self.loss = chosen_optimizer, chosen_loss
+        self._metric_specs = metrics, weighted_metrics
+        self._metrics, self._updated = None, None
+        self._loss_tracker = Mean(name="loss")
+
+    @property
+    def compiled(self) -> bool:
+        return self.optimizer is not None
+
+    def _check_compiled(self: Any, method: str) -> None:
+        if not self.compiled:
+            wanted, hint = "a compiled model", "Call compile(optimizer, loss) first."
+            raise ValueError(expected(f"{self.owner}.{method}", wanted, "one that is not", hint))
+        if self.loss is None:
+            wanted, hint = "a loss", "Call compile(optimizer, loss)."
+            raise ValueError(expected(f"{self.owner}.{method}", wanted, "none", hint))
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The loss's running mean, then the metrics."""
+        return [self._loss_tracker, *(self._metrics or [])]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The keys of the logs and of the history."""
+        metrics = self._metrics or []
+        return ["loss", *log_names(metrics[: self._plain_count], metrics[self._plain_count :])]
+
+    def reset_metrics(self) -> None:
+        """Start counting anew."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    # ------------------------------------------------------------------ one step
+
+    def _logits_layer(self: Any, training: bool) -> int | None:
+        """The index of the layer whose z a cross-entropy starts from, None if it must take the output.
+
+        Keras on TensorFlow follows the output back to the softmax or sigmoid that made it, unless an
+        operation in between made new numbers of it.
+        """
+        for index in range(len(self._layers) - 1, -1, -1):
+            layer = self._layers[index]
+            if isinstance(layer, ActivatedLayer) and layer.activation.name in ("softmax", "sigmoid"):
+                return index
+            if not layer.passes_logits(training):
+                return None
+        return None
+
+    def loss_value(
+        self: Any, y: Array, y_pred: Array, sample_weight: Array | None, training: bool
+    ) -> float:
+        """The loss of the last forward, with the penalties of the regularizers."""
+        index = self._logits_layer(training) if self.loss.takes_logits else None
+        if index is None:
+            value = float(self.loss(y, y_pred, sample_weight))
+        else:
+            value = float(self.loss.on_logits()(y, self._layers[index].z, sample_weight))
+        for layer in self._layers:
+            for key, regularizer in layer.regularizers.items():
+                value += float(regularizer(layer.params[key]))
+            if layer.activity_regularizer is not None:
+                value += float(layer.activity_regularizer(layer.y)) / max(len(layer.y), 1)
+        return value
+
+    def backward_loss(
+        self: Any,
+        y: Array,
+        y_pred: Array,
+        sample_weight: Array | None = None,
+        lowest: int | None = None,
+    ) -> Array | None:
+        """Walk back from the loss of the last training forward; the gradients are in the layers.
+
+        With `lowest` the walk ends there, as in training; else it gives the input's gradient.
+        """
+        index = self._logits_layer(training=True) if self.loss.takes_logits else None
+        if index is None:
+            top, after_activation = len(self._layers) - 1, True
+            gradient = self.loss.gradient(y, y_pred, sample_weight)
+        else:
+            top, after_activation = index, False
+            z = self._layers[index].z
+            gradient = self.loss.on_logits().gradient(y, z, sample_weight)
+        dx: Array | None = self.backward_from(top, gradient, after_activation, lowest)
+        for layer in self._layers:
+            for key, regularizer in layer.regularizers.items():
+                layer.grads[key] += regularizer.gradient(layer.params[key])
+        return dx
+
+    def loss_and_gradients(self: Any, x: Any, y: Any, sample_weight: Any = None) -> float:
+        """The loss of a batch in training mode; all gradients are left in the layers, none is applied.
+
+        Every layer then holds x, y, dy, dx and grads: the place to look around.
+        """
+        self._check_compiled("loss_and_gradients")
+        batch = data.check(self, x, data.labels(self.owner, y), sample_weight)
+        y_pred = self.forward(batch.x, training=True)
+        value: float = self.loss_value(batch.y, y_pred, batch.sample_weight, training=True)
+        self.backward_loss(batch.y, y_pred, batch.sample_weight)
+        return value
+
+    def lowest_trainable(self: Any) -> int:
+        """The index of the lowest layer with something to train: below it no gradient is needed."""
+        for index, layer in enumerate(self._layers):
+            if layer.trainable and layer.params:
+                return index
+        return len(self._layers)
+
+    def update(self: Any) -> None:
+        """Let the optimizer apply the gradients: one pass over the flat arrays."""
+        self.pack()
+        layout = [
+            (layer.name, key) for layer in self._layers if layer.trainable for key in layer.params
+        ]
+        if not layout:
+            return
+        if self._updated is None:
+            self.optimizer.build(self.trainable_weights, [f"{a}/{b}" for a, b in layout])
+            self._updated = layout
+        elif self._updated != layout:
+            wanted, hint = "the weights it was compiled for", "Call compile() again."
+            raise RuntimeError(expected(self.owner, wanted, "other trainable ones", hint))
+        n = self.trainable_size
+        self.optimizer.apply_flat(self.gradients[:n], self.parameters[:n])
+
+    def _steps(self: Any) -> Any:
+        """Who does the steps: the engine's plan for this model where it has one."""
+        plan = getattr(engines.load(engines.get_engine()), "plan", None)
+        return StepByStep(self) if plan is None else plan(self)
+
+    def _update_metrics(
+        self: Any, loss: float, batch: Batches, y_pred: Array, training: bool
+    ) -> None:
+        if self._metrics is None:
+            plain, weighted = (resolve(s, batch.y, y_pred) for s in self._metric_specs)
+            self._metrics, self._plain_count = [*plain, *weighted], len(plain)
+        self._loss_tracker.update_state(loss, sample_weight=len(y_pred))
+        for index, metric in enumerate(self._metrics):
+            weight = None if index < self._plain_count else batch.sample_weight
+            source = self._logits_layer(training) if sees_logits(metric) else None
+            if source is None:
+                metric.update_state(batch.y, y_pred, sample_weight=weight)
+            else:
+                z = self._layers[source].z
+                metric.update_state_from_logits(batch.y, z, sample_weight=weight)
+
+    def _logs(self) -> dict[str, float]:
+        """What the metrics say now, in the order of their names."""
+        values = zip(self.metrics_names, self.metrics, strict=True)
+        return {name: float(metric.result()) for name, metric in sorted(values, key=lambda v: v[0])}
+
+    # ------------------------------------------------------------------ fit
+
+    def fit(
+        self: Any,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: Any = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> Any:
+        """Train, and return the History.
+
+        validation_split   the last rows, cut off before anything is shuffled: floor(n * (1 - split))
+                           rows are left to train on
+        shuffle            True: in the order that Keras on TensorFlow takes from the seed of
+                           utils.set_random_seed, the same in every epoch, or without a seed in a fresh
+                           one each; "reshuffle": a new order each epoch from the seed as well;
+                           "batch": within batches; False: as given
+        history            the mean over all samples of what each batch showed before its update
+
+        All data are checked before anything is trained.
+        """
+        self._check_compiled("fit")
+        refuse(
+            f"{self.owner}.fit",
+            steps_per_epoch=(steps_per_epoch, None),
+            validation_steps=(validation_steps, None),
+        )
+        epochs = data.whole(f"{self.owner}.fit", "epochs", epochs, 0)
+        initial_epoch = data.whole(f"{self.owner}.fit", "initial_epoch", initial_epoch, 0)
+        train, validation = data.prepare_fit(
+            self, x, y, sample_weight, class_weight, validation_split, validation_data
+        )
+        train.shuffle(shuffle)
+        train.batch_size = data.batch_size(self.owner, batch_size)
+        if validation is not None:
+            size = batch_size if validation_batch_size is None else validation_batch_size
+            validation.batch_size = data.batch_size(self.owner, size)
+        self.build((None, *train.x.shape[1:]))
+        calls = self._callbacks(callbacks, verbose, epochs, len(train), add_history=True)
+        steps = self._steps()
+        self.stop_training = False
+        epoch_logs: dict[str, float] = {}
+        calls.on_train_begin()
+        for epoch in range(initial_epoch, epochs):
+            self.reset_metrics()
+            calls.on_epoch_begin(epoch)
+            for step, batch in enumerate(train.batches(epoch)):
+                calls.on_train_batch_begin(step)
+                loss, y_pred = steps.train(batch.x, batch.y, batch.sample_weight)
+                self._update_metrics(loss, batch, y_pred, training=True)
+                calls.on_train_batch_end(step, self._logs())
+                if self.stop_training:
+                    break
+            epoch_logs = self._logs()
+            if validation is not None and _is_due(epoch, validation_freq):
+                logs = self._evaluate(validation, calls, steps)
+                epoch_logs |= {f"val_{name}": value for name, value in logs.items()}
+            calls.on_epoch_end(epoch, epoch_logs)
+            if self.stop_training:
+                break
+        calls.on_train_end(epoch_logs)
+        return self.history
+
+    def _callbacks(
+        self: Any, callbacks: Any, verbose: Any, epochs: int, steps: int, add_history: bool = False
+    ) -> callbacks_module.CallbackList:
+        if isinstance(callbacks, callbacks_module.CallbackList):
+            return callbacks
+        return callbacks_module.CallbackList(
+            callbacks,
+            add_history=add_history,
+            add_progbar=verbose != 0,
+            model=self,
+            verbose=verbose,
+            epochs=epochs,
+            steps=steps,
+        )
+
+    # ------------------------------------------------------------------ evaluate and predict
+
+    def _evaluate(self: Any, batches: Batches, calls: Any, steps: Any) -> dict[str, float]:
+        self.reset_metrics()
+        calls.on_test_begin()
+        logs: dict[str, float] = {}
+        for step, batch in enumerate(batches.batches(0)):
+            calls.on_test_batch_begin(step)
+            loss, y_pred = steps.test(batch.x, batch.y, batch.sample_weight)
+            self._update_metrics(loss, batch, y_pred, training=False)
+            logs = self._logs()
+            calls.on_test_batch_end(step, logs)
+        calls.on_test_end(logs)
+        return logs
+
+    def evaluate(
+        self: Any,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Loss and metrics of these data, without dropout: [loss, metric, ...], or a dict of them."""
+        self._check_compiled("evaluate")
+        refuse(f"{self.owner}.evaluate", steps=(steps, None))
+        batches = data.check(self, x, data.labels(self.owner, y), sample_weight)
+        batches.batch_size = data.batch_size(self.owner, batch_size)
+        self.build((None, *batches.x.shape[1:]))
+        calls = self._callbacks(callbacks, verbose, 1, len(batches))
+        return self._flat(self._evaluate(batches, calls, self._steps()), return_dict)
+
+    def predict(
+        self: Any,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Array:
+        """The output for all rows of x."""
+        refuse(f"{self.owner}.predict", steps=(steps, None))
+        batches = data.check(self, x)
+        batches.batch_size = data.batch_size(self.owner, batch_size)
+        self.build((None, *batches.x.shape[1:]))
+        calls = self._callbacks(callbacks, verbose, 1, len(batches))
+        doer, outputs = self._steps(), []
+        calls.on_predict_begin()
+        for step, batch in enumerate(batches.batches(0)):
+            calls.on_predict_batch_begin(step)
+            outputs.append(doer.predict(batch.x))
+            calls.on_predict_batch_end(step, {"outputs": outputs[-1]})
+        calls.on_predict_end()
+        return np.concatenate(outputs)
+
+    # ------------------------------------------------------------------ one batch at a time
+
+    def train_on_batch(
+        self: Any,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One step on this batch; its loss and metrics before the update."""
+        self._check_compiled("train_on_batch")
+        batch, _ = data.prepare_fit(self, x, y, sample_weight, class_weight, 0.0, None)
+        self.reset_metrics()
+        loss, y_pred = self._steps().train(batch.x, batch.y, batch.sample_weight)
+        self._update_metrics(loss, batch, y_pred, training=True)
+        return self._flat(self._logs(), return_dict)
+
+    def test_on_batch(
+        self: Any, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Loss and metrics of this batch."""
+        self._check_compiled("test_on_batch")
+        batch = data.check(self, x, data.labels(self.owner, y), sample_weight)
+        self.reset_metrics()
+        loss, y_pred = self._steps().test(batch.x, batch.y, batch.sample_weight)
+        self._update_metrics(loss, batch, y_pred, training=False)
+        return self._flat(self._logs(), return_dict)
+
+    def predict_on_batch(self: Any, x: Any) -> Array:
+        """The output for this batch."""
+        return self._steps().predict(data.check(self, x).x)  # type: ignore[no-any-return]
+
+    def _flat(self, logs: dict[str, float], return_dict: bool) -> Any:
+        """A dict, or the values in the order of metrics_names, a single one alone."""
+        if return_dict:
+            return logs
+        values = [logs[name] for name in self.metrics_names]
+        return values[0] if len(values) == 1 else values
+
+
+def _is_due(epoch: int, validation_freq: Any) -> bool:
+    """Whether to validate after this epoch: every n-th, or the listed ones (counted from 1)."""
+    if isinstance(validation_freq, int):
+        return (epoch + 1) % validation_freq == 0
+    return epoch + 1 in validation_freq
