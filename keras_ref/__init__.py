@@ -6,9 +6,11 @@ what was read from Keras before. `require()` gives the `keras` module, or says w
 
 import importlib.util
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["available", "require"]
+__all__ = ["available", "floatx", "require"]
 
 HINT = "Keras: expected TensorFlow and Keras, got neither. Install them: pip install '.[keras]'"
 
@@ -38,3 +40,20 @@ def require() -> Any:
             "Set KERAS_BACKEND=tensorflow before Keras is imported."
         )
     return keras
+
+
+@contextmanager
+def floatx(library: Any, dtype: str) -> Iterator[None]:
+    """Make `dtype` the default float of a library, ScratchNet or Keras, inside the `with` block."""
+    before = library.config.floatx()
+    _set_floatx(library, dtype)
+    try:
+        yield
+    finally:
+        _set_floatx(library, before)
+
+
+def _set_floatx(library: Any, dtype: str) -> None:
+    library.config.set_floatx(dtype)
+    if library.__name__ == "keras":
+        library.config.set_dtype_policy(dtype)  # Keras settles it once, whatever floatx says later

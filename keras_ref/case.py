@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+import scratchnet
+from keras_ref import floatx, require
 from keras_ref.trace import Batch, Trace, of_keras, of_scratchnet
 
 __all__ = ["Case", "keras_trace", "scratchnet_trace"]
@@ -29,7 +31,7 @@ class Case:
     data      "normal"; "ties" (few distinct values, many equal and many zeros); "large" (logits of
               the size where softmax saturates); "probability" (rows from 0 to 1)
     whole     after which steps all weights and the optimizer's state are compared
-    bar       float64: the largest relative error allowed
+    bar       float64: the largest relative error allowed, in the first step and later
     """
 
     name: str
@@ -38,12 +40,13 @@ class Case:
     optimizer: Callable[[Any], Any] = sgd
     labels: str = "numbers"
     data: str = "normal"
-    rows: int = 5
+    rows: int = 33
     steps: int = 1
     whole: tuple[int, ...] = (1,)
     weighted: bool = False
     weight_scale: float | None = None  # None: 1 / sqrt(fan-in), which keeps the numbers near one
     bar: float = 1e-12
+    later_bar: float = 1e-12  # the same after the first step
 
     def model(self, k: Any) -> Any:
         """The compiled model of library `k`, with this case's weights."""
@@ -115,37 +118,24 @@ def permuted(batches: list[Batch], order: Any) -> list[Batch]:
 
 def scratchnet_trace(case: Case, dtype: str, engine: str) -> Trace:
     """Our trace of a case, by one engine, in one dtype."""
-    import scratchnet
-
-    before = scratchnet.config.floatx()
-    scratchnet.config.set_floatx(dtype)
-    try:
-        with scratchnet.engine(engine):
-            model = case.model(scratchnet)
-            return of_scratchnet(model, case.batches(model), case.whole)
-    finally:
-        scratchnet.config.set_floatx(before)
+    with floatx(scratchnet, dtype), scratchnet.engine(engine):
+        model = case.model(scratchnet)
+        return of_scratchnet(model, case.batches(model), case.whole)
 
 
 def keras_trace(case: Case, dtype: str, order_seed: int | None = None) -> Trace:
     """Keras's trace of a case. With `order_seed` the rows of each batch go in in another order; the
     trace has them in the old one again, so only rounding differs."""
-    from keras_ref import require
-
     keras = require()
-    before = keras.config.floatx()
-    keras.config.set_floatx(dtype)
-    try:
+    with floatx(keras, dtype):
         model = case.model(keras)
         batches = case.batches(model)
         if order_seed is None:
             return of_keras(model, batches, case.whole)
         order = np.random.RandomState(order_seed).permutation(case.rows)
         trace = of_keras(model, permuted(batches, order), case.whole)
-        back = np.argsort(order)
-        return {
-            name: value[back] if "/forward/" in name or "/backward/" in name else value
-            for name, value in trace.items()
-        }
-    finally:
-        keras.config.set_floatx(before)
+    back = np.argsort(order)
+    return {
+        name: value[back] if "/forward/" in name or "/backward/" in name else value
+        for name, value in trace.items()
+    }

@@ -126,7 +126,9 @@ def activation_cases() -> list[Case]:
         for name in ACTIVATIONS
         for scale in ((0.5, 3.0) if name != "exponential" else (0.5, 1.0))
     ] + [
-        Case(f"{name}-kinks", stack(VECTOR, lambda k, n=name: [k.layers.Activation(n)]), data="ties")
+        Case(
+            f"{name}-kinks", stack(VECTOR, lambda k, n=name: [k.layers.Activation(n)]), data="ties"
+        )
         for name in ("relu", "leaky_relu", "elu", "selu", "softsign", "hard_sigmoid", "relu6")
     ]
 
@@ -166,10 +168,13 @@ def loss_cases() -> list[Case]:
             head(4, "softmax"),
             of("SparseCategoricalCrossentropy", ignore_class=2),
             labels="classes",
-            rows=9,
         ),
-        Case("sparse-images", on_image("Conv2D", 4, 3, activation="softmax"),
-             of("SparseCategoricalCrossentropy"), labels="classes"),
+        Case(
+            "sparse-images",
+            on_image("Conv2D", 4, 3, activation="softmax"),
+            of("SparseCategoricalCrossentropy"),
+            labels="classes",
+        ),
     ]
     for kind, labels in kinds:
         name = f"{kind}Crossentropy"
@@ -177,7 +182,9 @@ def loss_cases() -> list[Case]:
             cases += [
                 Case(f"{name}-{end}", head(4, end), of(name), labels=labels),
                 Case(f"{name}-{end}-large", head(4, end), of(name), labels=labels, data="large"),
-                Case(f"{name}-{end}-weighted", head(4, end), of(name), labels=labels, weighted=True),
+                Case(
+                    f"{name}-{end}-weighted", head(4, end), of(name), labels=labels, weighted=True
+                ),
             ]
         cases += [
             Case(f"{name}-logits", head(4, None), of(name, from_logits=True), labels=labels),
@@ -292,7 +299,10 @@ def network_cases() -> list[Case]:
     """The six networks whole: one pass number by number, then a hundred steps."""
     made = []
     for network in NETWORKS.values():
-        for rows, steps, whole, label in ((16, 100, (1, 10, 100), "100 steps"), (2, 2, (1, 2), "tiny")):
+        for rows, steps, whole, label in (
+            (16, 100, (1, 10, 100), "100 steps"),
+            (2, 2, (1, 2), "tiny"),
+        ):
             made.append(
                 Case(
                     f"{network.name} {label}",
@@ -304,7 +314,7 @@ def network_cases() -> list[Case]:
                     rows=rows,
                     steps=steps,
                     whole=whole,
-                    bar=1e-12 if steps == 1 else 1e-9,
+                    later_bar=1e-9,
                 )
             )
     return made

@@ -36,7 +36,9 @@ class Divergence:
         if self.agreed:
             worst = max(self.agreed, key=lambda name: self.agreed[name])
             count = len(self.agreed)
-            upstream = f"the {count} quantities upstream agree to {self.agreed[worst]:.1e} ({worst})"
+            upstream = (
+                f"the {count} quantities upstream agree to {self.agreed[worst]:.1e} ({worst})"
+            )
         return (
             f"first divergence at {place}: ours {self.ours!r}, Keras {self.theirs!r}, "
             f"{ulps(self.ours, self.theirs):.0f} float32 units in the last place apart; "
@@ -78,11 +80,12 @@ def first_divergence(
     ours: Trace,
     exact: Trace,
     bar: float | None = None,
+    later_bar: float | None = None,
     keras_errors: dict[str, float] | None = None,
 ) -> Divergence | None:
     """The first name at which `ours` is further from `exact` than allowed, None if there is none.
 
-    bar            float64: the largest relative error
+    bar            float64: the largest relative error, in step 1 and (later_bar) after it
     keras_errors   float32: Keras's own rms error for each name (see float32_bar)
     """
     missing = [name for name in exact if name not in ours]
@@ -93,7 +96,8 @@ def first_divergence(
         mine = np.asarray(ours[name])
         if keras_errors is None:
             assert bar is not None
-            error, allowed = relative_error(mine, theirs), bar
+            first = later_bar is None or name.startswith("step 1/")
+            error, allowed = relative_error(mine, theirs), bar if first else later_bar
         else:
             error, allowed = rms_error(mine, theirs), float32_bar(theirs, keras_errors[name])
         if not error <= allowed:  # a NaN is a divergence

@@ -98,9 +98,7 @@ def of_keras(model: Any, batches: Sequence[Batch], whole: Iterable[int] = (1,)) 
         trace[f"{at}/loss"] = loss.numpy()
         gradients = tape.gradient(loss, model.trainable_variables)
         if step == 1:
-            by_id = {
-                id(v): g for v, g in zip(model.trainable_variables, gradients, strict=True)
-            }
+            by_id = {id(v): g for v, g in zip(model.trainable_variables, gradients, strict=True)}
             inputs = tape.gradient(loss, values[:-1])
             labelled = list(zip(_labelled(model), inputs, strict=True))
             for (label, layer), dx in reversed(labelled):

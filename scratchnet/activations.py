@@ -75,10 +75,14 @@ class Activation:
         return type(self)(self.name, **settled).forward(x)
 
     def forward(self, z: Array) -> Array:
-        raise NotImplementedError
+        """y = f(z)"""
+        wanted = "a forward method"
+        raise NotImplementedError(expected(f"Activation '{self.name}'", wanted, "none", "Write one."))
 
     def backward(self, dy: Array, z: Array, y: Array) -> Array:
-        raise NotImplementedError
+        """dz = dy times df/dz"""
+        wanted = "a backward method"
+        raise NotImplementedError(expected(f"Activation '{self.name}'", wanted, "none", "Write one."))
 
     def branches(self, z: Array) -> NDArray[Any]:
         """Which side of its kinks each z is on (for gradcheck)."""

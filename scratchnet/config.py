@@ -32,7 +32,7 @@ def epsilon() -> float:
 def set_epsilon(value: float) -> None:
     """Set the small number used by the clipped cross-entropies."""
     global _epsilon
-    if not 0 < value < 0.5:
+    if not isinstance(value, int | float) or not 0 < value < 0.5:
         raise ValueError(expected("config.set_epsilon", "a number between 0 and 0.5", repr(value)))
     _epsilon = float(value)
 

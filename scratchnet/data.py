@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from scratchnet import random
 from scratchnet.errors import expected
+from scratchnet.layers.arguments import is_int, is_number, numbers
 from scratchnet.losses.loss import Array
 
 __all__ = ["Batches", "batch_size", "check", "labels", "prepare_fit", "whole"]
@@ -29,7 +30,7 @@ class Batches:
 
     def shuffle(self, how: Any) -> None:
         """True, False, "batch" or "reshuffle" (see fit)."""
-        if how not in (True, False, "batch", "reshuffle"):
+        if not isinstance(how, bool | int | str) or how not in (True, False, "batch", "reshuffle"):
             wanted = "shuffle as True, False, 'batch' or 'reshuffle'"
             raise ValueError(expected("fit", wanted, repr(how)))
         self._shuffle = how
@@ -61,44 +62,44 @@ class Batches:
 
 def whole(owner: str, name: str, value: Any, least: int) -> int:
     """The value as an int, not below `least`."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    if not is_int(value):
         raise TypeError(expected(owner, f"{name} as an int", repr(value)))
     if value < least:
         raise ValueError(expected(owner, f"{name} of {least} or more", repr(value)))
     return int(value)
 
 
-def batch_size(owner: str, value: Any) -> int:
+def batch_size(owner: str, value: Any, name: str = "batch_size") -> int:
     """32 unless another number above 0 was given."""
-    return 32 if value is None else whole(owner, "batch_size", value, 1)
+    return 32 if value is None else whole(owner, name, value, 1)
 
 
-def _numbers(owner: str, name: str, value: Any) -> Array:
-    """The value as an array of finite numbers with a batch axis."""
+def _numbers(owner: str, name: str, value: Any, dtype: str = "float64") -> Array:
+    """The value as an array of numbers with a batch axis, finite in this dtype too."""
     if hasattr(value, "__next__") or hasattr(value, "element_spec") or isinstance(value, dict):
         wanted, hint = f"{name} as an array", "ScratchNet takes no generators, datasets or dicts."
         raise TypeError(expected(owner, wanted, type(value).__name__, hint))
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        wanted = f"{name} as an array of one shape"
-        raise ValueError(expected(owner, wanted, "rows of different lengths")) from None
-    if array.dtype.kind not in "fiub":
-        raise TypeError(expected(owner, f"{name} as an array of numbers", f"dtype {array.dtype}"))
-    if array.ndim == 0:
-        raise ValueError(expected(owner, f"{name} with a batch axis", "one number"))
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        wanted = f"finite numbers in {name}"
-        raise ValueError(expected(owner, wanted, f"{array[place]} at {place}", "Clean the data."))
+    array = numbers(owner, name, value)
+    if array.dtype.kind == "f":
+        _refuse_first(owner, f"finite numbers in {name}", array, ~np.isfinite(array))
+        limit = np.finfo(dtype).max
+        if array.dtype.itemsize > np.dtype(dtype).itemsize:
+            _refuse_first(owner, f"{name} that fits {dtype}", array, np.abs(array) > limit)
     return array
+
+
+def _refuse_first(owner: str, wanted: str, array: Array, bad: NDArray[np.bool_]) -> None:
+    """Raise for the first number of the array that is bad, if there is one."""
+    if bad.any():
+        place = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(expected(owner, wanted, f"{array[place]} at {place}", "Clean the data."))
 
 
 def check(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> Batches:
     """The data as arrays that fit the model and its loss, all of one length."""
     if x is None:
         raise ValueError(expected(model.owner, "x as an array", "None"))
-    x = _numbers(model.owner, "x", x)
+    x = _numbers(model.owner, "x", x, model.dtype)
     if len(x) == 0:
         raise ValueError(expected(model.owner, "at least one sample", "none"))
     shape = (None, *x.shape[1:])
@@ -110,12 +111,14 @@ def check(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> Batch
     y = _numbers(model.owner, "y", y)
     if len(y) != len(x):
         raise ValueError(expected(model.owner, f"{len(x)} labels, one a sample", str(len(y))))
-    model.loss.check_labels(y, model.compute_output_shape(shape))
+    output_shape = model.compute_output_shape(shape)
+    model.loss.check_labels(y, output_shape)
     if sample_weight is not None:
         sample_weight = _numbers(model.owner, "sample_weight", sample_weight)
         if len(sample_weight) != len(x):
             wanted = f"{len(x)} sample weights, one a sample"
             raise ValueError(expected(model.owner, wanted, str(len(sample_weight))))
+        model.loss.check_weights(sample_weight, output_shape)
     return Batches(x, y, sample_weight)
 
 
@@ -136,13 +139,17 @@ def prepare_fit(
     validation_data: Any,
 ) -> tuple[Batches, Batches | None]:
     """The data to train on and those to validate on."""
+    if not is_number(validation_split) or not 0 <= validation_split < 1:
+        wanted = "validation_split of 0 or more and below 1"
+        raise ValueError(expected(model.owner, wanted, repr(validation_split)))
     train = check(model, x, labels(model.owner, y), sample_weight)
     validation = None
     if validation_data is not None:
         if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
             wanted = "validation_data as (x, y) or (x, y, sample_weight)"
             raise ValueError(expected(model.owner, wanted, type(validation_data).__name__))
-        validation = check(model, *validation_data)
+        x, y, *weight = validation_data
+        validation = check(model, x, labels(model.owner, y), *weight)
     elif validation_split:
         train, validation = _split(model.owner, train, validation_split)
     if class_weight is not None:
@@ -156,8 +163,6 @@ def prepare_fit(
 
 def _split(owner: str, batches: Batches, split: float) -> tuple[Batches, Batches]:
     """The first floor(n * (1 - split)) rows, and the rest."""
-    if isinstance(split, bool) or not isinstance(split, int | float) or not 0 < split < 1:
-        raise ValueError(expected(owner, "validation_split between 0 and 1", repr(split)))
     n = len(batches.x)
     first = floor(n * (1.0 - split))
     if first in (0, n):
@@ -170,6 +175,19 @@ def _weights_of_classes(owner: str, y: Array, class_weight: Any) -> Array:
     """The weight of each sample's class, 1 for a class that is not listed."""
     if not isinstance(class_weight, dict):
         raise TypeError(expected(owner, "class_weight as a dict", type(class_weight).__name__))
+    for key, weight in class_weight.items():
+        if not is_int(key):
+            wanted = "class numbers as the keys of class_weight"
+            raise TypeError(expected(owner, wanted, repr(key)))
+        if not is_number(weight):
+            wanted = "class_weight of numbers"
+            raise TypeError(expected(owner, wanted, f"{weight!r} for class {key}"))
+        if not np.isfinite(weight):
+            wanted = "class_weight of finite numbers"
+            raise ValueError(expected(owner, wanted, f"{weight!r} for class {key}"))
+    if y.ndim > 2:
+        wanted = "class_weight with one label a sample"
+        raise ValueError(expected(owner, wanted, f"y of shape {y.shape}"))
     classes = y
     if y.ndim > 1:
         classes = y.argmax(axis=-1) if y.shape[-1] != 1 else y[..., 0]

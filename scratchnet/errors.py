@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["expected", "unknown"]
+__all__ = ["did_you_mean", "expected", "unknown"]
 
 
 def expected(owner: str, wanted: str, got: str, hint: str = "") -> str:
@@ -14,7 +14,13 @@ def expected(owner: str, wanted: str, got: str, hint: str = "") -> str:
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     """The message for a name that is not in a table: the nearest known name first, then all of them."""
     names = sorted(known)
-    near = difflib.get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.5)
-    guess = next((n for n in names if near and n.lower() == near[0]), None)
-    hint = f"Did you mean '{guess}'? " if guess else ""
+    guess = did_you_mean(name, names)
+    hint = f"{guess} " if guess else ""
     return f"{kind} {name!r}: expected one of the known names, got {name!r}. {hint}Known: {', '.join(names)}."
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """A question with the known name that is nearest; empty if none is near."""
+    names = {n.lower(): n for n in sorted(known)}  # of two names that differ in case, the lower one
+    near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
+    return f"Did you mean '{names[near[0]]}'?" if near else ""

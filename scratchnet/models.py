@@ -5,6 +5,7 @@ All parameters of a model lie in one flat array, `model.parameters`, and all gra
 them. So one pass of an optimizer updates the whole model.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,13 +14,14 @@ import numpy as np
 from scratchnet.config import standardize_dtype
 from scratchnet.errors import expected, unknown
 from scratchnet.layers import LAYERS
+from scratchnet.layers.arguments import is_int, numbers, refuse, sizes
 from scratchnet.layers.base import ActivatedLayer, Array, Layer, Shape, check_weights, readable
 from scratchnet.layers.input import InputLayer
 from scratchnet.registry import deserialize, serialize
 from scratchnet.training import Trainer
 from scratchnet.utils.naming import auto_name
 
-__all__ = ["Sequential"]
+__all__ = ["Sequential", "load_model"]
 
 
 class Sequential(Trainer):
@@ -38,6 +40,8 @@ class Sequential(Trainer):
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(expected(type(self).__name__, "name as a str or None", repr(name)))
         self.name = name or auto_name("Sequential")
         self._dtype = None if dtype is None else standardize_dtype(dtype)
         self._input: InputLayer | None = None
@@ -46,6 +50,9 @@ class Sequential(Trainer):
         self._gradients: Array | None = None
         self.trainable_size = 0
         super().__init__()
+        if layers is not None and (isinstance(layers, str) or not isinstance(layers, Iterable)):
+            hint = "Write Sequential([layer])." if isinstance(layers, Layer) else ""
+            raise TypeError(expected(self.owner, "a list of layers", repr(layers), hint))
         for layer in layers or ():
             self.add(layer)
         if not trainable:
@@ -64,7 +71,8 @@ class Sequential(Trainer):
             wanted, hint = "a layer", f"Write {layer.__name__}(...)."
             raise TypeError(expected(self.owner, wanted, f"the class {layer.__name__}", hint))
         if not isinstance(layer, Layer):
-            raise TypeError(expected(self.owner, "a layer of scratchnet.layers", repr(layer)))
+            hint = "Add its layers one by one." if isinstance(layer, Sequential) else ""
+            raise TypeError(expected(self.owner, "a layer of scratchnet.layers", repr(layer), hint))
         if any(layer is known or layer.name == known.name for known in self._layers):
             wanted = "layers with names of their own"
             raise ValueError(expected(self.owner, wanted, f"a second '{layer.name}'"))
@@ -116,21 +124,25 @@ class Sequential(Trainer):
 
     def build(self, input_shape: Shape | None = None) -> None:
         """Create the weights for inputs of this shape, batch dimension first: (None, 28, 28, 1)."""
-        if not self._layers:
-            raise ValueError(expected(self.owner, "at least one layer", "none", "add() one."))
+        self._check_not_empty()
         if input_shape is None or self.built:
             return
         if self._input is None:
-            self._input = InputLayer(batch_shape=tuple(input_shape), dtype=self.dtype)
+            shape = sizes(self.owner, "input_shape", input_shape)
+            self._input = InputLayer(batch_shape=shape, dtype=self.dtype)
         try:
             self.compute_output_shape(self._input.batch_shape)  # all must fit before one is built
         except Exception:
             self._input = None
             raise
-        shape: Shape = self._input.batch_shape
+        shape = self._input.batch_shape
         for layer in self._layers:
             self._build_layer(layer, shape)
             shape = layer.output_shape
+
+    def _check_not_empty(self) -> None:
+        if not self._layers:
+            raise ValueError(expected(self.owner, "at least one layer", "none", "add() one."))
 
     @property
     def layers(self) -> list[Layer]:
@@ -184,6 +196,8 @@ class Sequential(Trainer):
             got = "neither" if name is None else "both"
             raise ValueError(expected(self.owner, "a name or an index", got))
         if index is not None:
+            if not is_int(index):
+                raise TypeError(expected(self.owner, "index as an int", repr(index)))
             if not -len(self._layers) <= index < len(self._layers):
                 wanted = f"an index below {len(self._layers)}"
                 raise ValueError(expected(self.owner, wanted, str(index)))
@@ -213,7 +227,8 @@ class Sequential(Trainer):
         Needs a forward(x, training=True) before. Afterwards every layer holds its `dy` and `dx`, and
         in `grads` the gradient of each of its `params`.
         """
-        dy = np.ascontiguousarray(dy, dtype=self.dtype)
+        self._check_not_empty()
+        dy = np.ascontiguousarray(numbers(self.owner, "dy", dy), dtype=self.dtype)
         if self._layers[-1].y is not None and dy.shape != self._layers[-1].y.shape:
             wanted = f"dy of the output's shape {self._layers[-1].y.shape}"
             raise ValueError(expected(self.owner, wanted, str(dy.shape)))
@@ -247,20 +262,15 @@ class Sequential(Trainer):
 
     def prepare_input(self, x: Any) -> Array:
         """x as a contiguous array of the model's dtype, built for; raises where it does not fit."""
-        array = np.asarray(x)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(expected(self.owner, "x as an array of numbers", f"{array.dtype}"))
-        if array.ndim == 0:
-            raise ValueError(expected(self.owner, "x with a batch axis", "one number"))
+        array = numbers(self.owner, "x", x)
         self.check_input_shape(array.shape)
         self.build((None, *array.shape[1:]))
         return np.ascontiguousarray(array, dtype=self.dtype)
 
     def check_input_shape(self, shape: Shape) -> None:
         """Raise unless an x of this shape fits, whether the model is built or not."""
+        self._check_not_empty()
         if self._input is None:
-            if not self._layers:
-                raise ValueError(expected(self.owner, "at least one layer", "none", "add() one."))
             self.compute_output_shape((None, *shape[1:]))
             return
         wanted = self._input.batch_shape
@@ -379,8 +389,60 @@ class Sequential(Trainer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Sequential":
         """A new model of the same layers, with new weights."""
+        if not isinstance(config, dict) or not isinstance(config.get("layers"), list | tuple):
+            wanted = "a config with a list of layers"
+            raise ValueError(expected(cls.__name__, wanted, repr(config), "Use get_config()."))
         layers = [deserialize("Layer", c, LAYERS) for c in config["layers"]]
         return cls(layers, name=config.get("name"))
 
+    def save(
+        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+    ) -> None:
+        """Write the whole model to a .keras file, which Keras 3 reads too: layers, weights, how it is
+        compiled, and the optimizer's state."""
+        from scratchnet.saving.archive import save_model
+
+        refuse(
+            f"{self.owner}.save",
+            zipped=(zipped in (None, True), True),
+            **{key: (value, None) for key, value in kwargs.items()},
+        )
+        self._check_overwrite(filepath, overwrite)
+        save_model(self, filepath)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
+        """Write weights and the optimizer's state to a .weights.h5 file, which Keras 3 reads too."""
+        from scratchnet.saving.weights import save_weights
+
+        refuse(f"{self.owner}.save_weights", max_shard_size=(max_shard_size, None))
+        self._check_overwrite(filepath, overwrite)
+        save_weights(self, filepath)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Read the weights, and a compiled model's optimizer state, from a .weights.h5 or .keras file
+        of ours or of Keras 3."""
+        from scratchnet.saving.weights import load_weights
+
+        refuse(
+            f"{self.owner}.load_weights",
+            skip_mismatch=(skip_mismatch, False),
+            **{key: (value, None) for key, value in kwargs.items()},
+        )
+        load_weights(self, filepath)
+
+    def _check_overwrite(self, path: Any, overwrite: bool) -> None:
+        if not overwrite and os.path.exists(path):
+            wanted, hint = "a new file, for overwrite=False", "Choose another name."
+            raise FileExistsError(expected(self.owner, wanted, f"'{path}', which exists", hint))
+
     def __repr__(self) -> str:
         return f"<Sequential name={self.name}, built={self.built}>"
+
+
+def load_model(
+    filepath: Any, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True
+) -> Sequential:
+    """The model in a .keras file, written by `model.save` here or in Keras 3."""
+    from scratchnet.saving import archive
+
+    return archive.load_model(filepath, custom_objects, compile, safe_mode)

@@ -33,10 +33,11 @@ def serialize(thing: Any) -> dict[str, Any] | None:
 
 def deserialize(kind: str, config: dict[str, Any], table: dict[str, type]) -> Any:
     """The object that `serialize` described; only the names in `table` are ever looked at."""
+    wanted, hint = 'a config {"class_name": str, "config": dict}', "Use serialize()."
+    if not isinstance(config, dict):
+        raise TypeError(expected(kind, wanted, repr(config), hint))
     if not isinstance(config.get("class_name"), str) or not isinstance(config.get("config", {}), dict):
-        raise ValueError(
-            expected(kind, 'a config {"class_name": str, "config": dict}', repr(config), "Use serialize().")
-        )
+        raise ValueError(expected(kind, wanted, repr(config), hint))
     name = config["class_name"]
     if name not in table:
         raise ValueError(unknown(kind, name, table))

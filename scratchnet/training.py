@@ -13,7 +13,7 @@ from scratchnet import callbacks as callbacks_module
 from scratchnet import data, engines, losses, optimizers
 from scratchnet.data import Batches
 from scratchnet.errors import expected
-from scratchnet.layers.arguments import refuse
+from scratchnet.layers.arguments import is_int, refuse
 from scratchnet.layers.base import ActivatedLayer, Array
 from scratchnet.losses.loss import Loss
 from scratchnet.metrics import Mean, Metric
@@ -125,6 +125,11 @@ class Trainer:
         metrics = self._metrics or []
         return ["loss", *log_names(metrics[: self._plain_count], metrics[self._plain_count :])]
 
+    @property
+    def metric_specs(self) -> tuple[Any, Any]:
+        """metrics and weighted_metrics as they were given to `compile`."""
+        return self._metric_specs
+
     def reset_metrics(self) -> None:
         """Start counting anew."""
         for metric in self.metrics:
@@ -208,20 +213,28 @@ class Trainer:
 
     def update(self: Any) -> None:
         """Let the optimizer apply the gradients: one pass over the flat arrays."""
+        self.build_optimizer()
+        n = self.trainable_size
+        if n:
+            self.optimizer.apply_flat(self.gradients[:n], self.parameters[:n])
+
+    def build_optimizer(self: Any) -> None:
+        """Give the optimizer the state it needs for the weights that are trained."""
         self.pack()
+        layout = self._check_layout()
+        if layout and self._updated is None:
+            self.optimizer.build(self.trainable_weights, [f"{a}/{b}" for a, b in layout])
+            self._updated = layout
+
+    def _check_layout(self: Any) -> list[tuple[str, str]]:
+        """The names of what is trained; raises where the optimizer was built for others."""
         layout = [
             (layer.name, key) for layer in self._layers if layer.trainable for key in layer.params
         ]
-        if not layout:
-            return
-        if self._updated is None:
-            self.optimizer.build(self.trainable_weights, [f"{a}/{b}" for a, b in layout])
-            self._updated = layout
-        elif self._updated != layout:
+        if self._updated is not None and self._updated != layout:
             wanted, hint = "the weights it was compiled for", "Call compile() again."
             raise RuntimeError(expected(self.owner, wanted, "other trainable ones", hint))
-        n = self.trainable_size
-        self.optimizer.apply_flat(self.gradients[:n], self.parameters[:n])
+        return layout
 
     def _steps(self: Any) -> Any:
         """Who does the steps: the engine's plan for this model where it has one."""
@@ -290,15 +303,20 @@ class Trainer:
         )
         epochs = data.whole(f"{self.owner}.fit", "epochs", epochs, 0)
         initial_epoch = data.whole(f"{self.owner}.fit", "initial_epoch", initial_epoch, 0)
+        _check_frequency(f"{self.owner}.fit", validation_freq)
         train, validation = data.prepare_fit(
             self, x, y, sample_weight, class_weight, validation_split, validation_data
         )
         train.shuffle(shuffle)
-        train.batch_size = data.batch_size(self.owner, batch_size)
+        train.batch_size = data.batch_size(f"{self.owner}.fit", batch_size)
         if validation is not None:
-            size = batch_size if validation_batch_size is None else validation_batch_size
-            validation.batch_size = data.batch_size(self.owner, size)
+            validation.batch_size = train.batch_size
+            if validation_batch_size is not None:
+                validation.batch_size = data.batch_size(
+                    f"{self.owner}.fit", validation_batch_size, "validation_batch_size"
+                )
         self.build((None, *train.x.shape[1:]))
+        self._check_layout()
         calls = self._callbacks(callbacks, verbose, epochs, len(train), add_history=True)
         steps = self._steps()
         self.stop_training = False
@@ -329,6 +347,9 @@ class Trainer:
     ) -> callbacks_module.CallbackList:
         if isinstance(callbacks, callbacks_module.CallbackList):
             return callbacks
+        if verbose != "auto" and (not isinstance(verbose, int) or verbose < 0):
+            wanted = "verbose as 'auto', 0, 1 or 2"
+            raise ValueError(expected(self.owner, wanted, repr(verbose)))
         return callbacks_module.CallbackList(
             callbacks,
             add_history=add_history,
@@ -369,7 +390,7 @@ class Trainer:
         self._check_compiled("evaluate")
         refuse(f"{self.owner}.evaluate", steps=(steps, None))
         batches = data.check(self, x, data.labels(self.owner, y), sample_weight)
-        batches.batch_size = data.batch_size(self.owner, batch_size)
+        batches.batch_size = data.batch_size(f"{self.owner}.evaluate", batch_size)
         self.build((None, *batches.x.shape[1:]))
         calls = self._callbacks(callbacks, verbose, 1, len(batches))
         return self._flat(self._evaluate(batches, calls, self._steps()), return_dict)
@@ -385,7 +406,7 @@ class Trainer:
         """The output for all rows of x."""
         refuse(f"{self.owner}.predict", steps=(steps, None))
         batches = data.check(self, x)
-        batches.batch_size = data.batch_size(self.owner, batch_size)
+        batches.batch_size = data.batch_size(f"{self.owner}.predict", batch_size)
         self.build((None, *batches.x.shape[1:]))
         calls = self._callbacks(callbacks, verbose, 1, len(batches))
         doer, outputs = self._steps(), []
@@ -410,6 +431,7 @@ class Trainer:
         """One step on this batch; its loss and metrics before the update."""
         self._check_compiled("train_on_batch")
         batch, _ = data.prepare_fit(self, x, y, sample_weight, class_weight, 0.0, None)
+        self._check_layout()
         self.reset_metrics()
         loss, y_pred = self._steps().train(batch.x, batch.y, batch.sample_weight)
         self._update_metrics(loss, batch, y_pred, training=True)
@@ -438,8 +460,19 @@ class Trainer:
         return values[0] if len(values) == 1 else values
 
 
+def _check_frequency(owner: str, validation_freq: Any) -> None:
+    """Raise unless this is an int above 0 or a list of epochs."""
+    if is_int(validation_freq):
+        data.whole(owner, "validation_freq", validation_freq, 1)
+    elif not isinstance(validation_freq, list | tuple | set | range) or not all(
+        is_int(epoch) for epoch in validation_freq
+    ):
+        wanted = "validation_freq as an int or a list of epochs"
+        raise TypeError(expected(owner, wanted, repr(validation_freq)))
+
+
 def _is_due(epoch: int, validation_freq: Any) -> bool:
     """Whether to validate after this epoch: every n-th, or the listed ones (counted from 1)."""
-    if isinstance(validation_freq, int):
+    if is_int(validation_freq):
         return (epoch + 1) % validation_freq == 0
     return epoch + 1 in validation_freq

@@ -50,7 +50,7 @@ class CSVLogger(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Write the row, under the header if it is the first."""
         logs = logs or {}
-        rows = []
+        rows: list[list[Any]] = []
         if self.keys is None:
             self.keys = sorted(logs)
             if not any(key.startswith("val_") for key in self.keys):

@@ -34,9 +34,7 @@ class LearningRateScheduler(Callback):
             rate = self.schedule(epoch)
         if not isinstance(rate, float | np.float32):
             raise ValueError(
-                expected(
-                    "LearningRateScheduler", "a float from schedule", repr(rate), "Return one."
-                )
+                expected("LearningRateScheduler", "a float from schedule(epoch, lr)", repr(rate))
             )
         optimizer.learning_rate = rate
         if self.verbose > 0:
@@ -74,9 +72,7 @@ class ReduceLROnPlateau(MonitorCallback):
         super().__init__(monitor, mode, min_delta=min_delta)
         if factor >= 1.0:
             raise ValueError(
-                expected(
-                    "ReduceLROnPlateau", "factor below 1", repr(factor), "It must shrink the rate."
-                )
+                expected("ReduceLROnPlateau", "factor below 1.0", repr(factor), "Try 0.5.")
             )
         if kwargs:
             warnings.warn(

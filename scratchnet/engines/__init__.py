@@ -39,7 +39,7 @@ _scoped: ContextVar[str | None] = ContextVar("engine", default=None)
 
 
 def _known(name: str) -> str:
-    if name not in ENGINES:
+    if not isinstance(name, str) or name not in ENGINES:
         raise ValueError(unknown("Engine", name, ENGINES))
     return name
 

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 from scratchnet import activations
 from scratchnet.errors import expected
-from scratchnet.layers.base import ActivatedLayer, Array, Layer
+from scratchnet.layers.arguments import is_int, is_number
+from scratchnet.layers.base import ActivatedLayer, Array, Layer, Shape, readable
 
 __all__ = ["Activation", "LeakyReLU", "ReLU", "Softmax"]
 
@@ -61,7 +62,7 @@ class ReLU(Activation):
             ("negative_slope", negative_slope),
             ("threshold", threshold),
         ):
-            if value is None or value < 0:
+            if not is_number(value) or not value >= 0:
                 raise ValueError(expected(self.owner, f"{name} of 0 or more", repr(value)))
         self.max_value = max_value
         self.negative_slope = negative_slope
@@ -84,7 +85,7 @@ class LeakyReLU(Activation):
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         super().__init__("leaky_relu", **kwargs)
-        if negative_slope is None or negative_slope < 0:
+        if not is_number(negative_slope) or not negative_slope >= 0:
             wanted = "negative_slope of 0 or more"
             raise ValueError(expected(self.owner, wanted, repr(negative_slope)))
         self.negative_slope = negative_slope
@@ -102,9 +103,16 @@ class Softmax(Activation):
         self.axis = axis
         if isinstance(axis, tuple | list) and len(axis) == 1:
             axis = axis[0]
-        if isinstance(axis, bool) or not isinstance(axis, int):
+        if not is_int(axis):
             raise NotImplementedError(expected(self.owner, "one axis as an int", repr(axis)))
-        self.activation = activations.Rowwise("softmax", axis=axis)
+        self.activation = activations.Rowwise("softmax", axis=int(axis))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        axis, n = self.activation.options["axis"], len(input_shape)
+        if not -n <= axis < n:
+            wanted = f"an axis of x {readable(input_shape)}"
+            raise ValueError(expected(self.owner, wanted, str(axis)))
+        return super().compute_output_shape(input_shape)
 
     def get_config(self) -> dict[str, Any]:
         return {**Layer.get_config(self), "axis": self.axis}

@@ -3,14 +3,27 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from scratchnet.errors import expected
 
-__all__ = ["pair", "positive", "refuse"]
+__all__ = ["is_int", "is_number", "numbers", "pair", "positive", "refuse", "sizes"]
+
+
+def is_int(value: Any) -> bool:
+    """Whether this is a Python or NumPy int; True and False are not."""
+    return hasattr(value, "__index__") and not isinstance(value, bool) and np.ndim(value) == 0
+
+
+def is_number(value: Any) -> bool:
+    """Whether this is a Python or NumPy number; True and False are not."""
+    return is_int(value) or isinstance(value, float | np.floating)
 
 
 def positive(owner: str, name: str, value: Any) -> int:
     """The value as an int above zero."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    if not is_int(value):
         raise TypeError(expected(owner, f"{name} as an int", repr(value)))
     if value <= 0:
         raise ValueError(expected(owner, f"{name} above 0", repr(value)))
@@ -22,9 +35,32 @@ def pair(owner: str, name: str, value: Any, least: int = 1) -> tuple[int, int]:
     two = (value, value) if hasattr(value, "__index__") else value
     if isinstance(two, Iterable) and not isinstance(two, str):
         two = tuple(two)
-        if len(two) == 2 and all(hasattr(v, "__index__") and v >= least for v in two):
+        if len(two) == 2 and all(is_int(v) and v >= least for v in two):
             return int(two[0]), int(two[1])
     raise ValueError(expected(owner, f"{name} as one or two ints, {least} or more", repr(value)))
+
+
+def sizes(owner: str, name: str, value: Any) -> tuple[int | None, ...]:
+    """The value as a shape: a tuple of ints, 0 or more, or None where a size is not known."""
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        shape = tuple(value)
+        if all(d is None or (is_int(d) and d >= 0) for d in shape):
+            return tuple(None if d is None else int(d) for d in shape)
+    raise ValueError(expected(owner, f"{name} of ints, 0 or more, or None", repr(value)))
+
+
+def numbers(owner: str, name: str, value: Any) -> NDArray[Any]:
+    """The value as an array of numbers with a batch axis."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        wanted = f"{name} as an array of one shape"
+        raise ValueError(expected(owner, wanted, "rows of different lengths")) from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(expected(owner, f"{name} as an array of numbers", f"dtype {array.dtype}"))
+    if array.ndim == 0:
+        raise ValueError(expected(owner, f"{name} with a batch axis", "one number"))
+    return array
 
 
 def refuse(owner: str, **options: tuple[Any, Any]) -> None:

@@ -5,6 +5,7 @@ to y, into dx, leaving in `grads` the gradient of every array of `params`. Gradi
 never added up, and no pass writes to its argument.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from scratchnet import initializers, regularizers
 from scratchnet.activations import Activation
 from scratchnet.config import standardize_dtype
-from scratchnet.errors import expected
+from scratchnet.errors import did_you_mean, expected
+from scratchnet.layers.arguments import is_int, numbers, sizes
 from scratchnet.registry import Configurable
 from scratchnet.utils.naming import auto_name
 
@@ -56,9 +58,9 @@ class Layer(Configurable):
         self.name = name or auto_name(type(self).__name__)
         self.input_shape_argument = self._pop_input_shape(kwargs)
         if kwargs:
-            raise TypeError(
-                expected(self.owner, "arguments that this layer has", ", ".join(sorted(kwargs)))
-            )
+            wanted, wrong = "arguments that this layer has", sorted(kwargs)
+            hint = did_you_mean(wrong[0], self._known_arguments())
+            raise TypeError(expected(self.owner, wanted, ", ".join(wrong), hint))
         if not isinstance(trainable, bool):
             raise ValueError(expected(self.owner, "trainable as a bool", repr(trainable)))
         self.trainable = trainable
@@ -80,13 +82,18 @@ class Layer(Configurable):
     def _pop_input_shape(self, kwargs: dict[str, Any]) -> Shape | None:
         """The batch shape from Keras's older arguments input_shape, input_dim, batch_input_shape."""
         if "batch_input_shape" in kwargs:
-            return tuple(kwargs.pop("batch_input_shape"))
-        if "input_dim" in kwargs:
-            return None, kwargs.pop("input_dim")
-        if "input_shape" in kwargs:
-            shape = kwargs.pop("input_shape")
-            return (None, shape) if isinstance(shape, int) else (None, *shape)
+            return sizes(self.owner, "batch_input_shape", kwargs.pop("batch_input_shape"))
+        for name in ("input_dim", "input_shape"):
+            if name in kwargs:
+                shape = kwargs.pop(name)
+                return None, *sizes(self.owner, name, [shape] if is_int(shape) else shape)
         return None
+
+    def _known_arguments(self) -> set[str]:
+        """What the constructors of this class and its bases take by name."""
+        codes = [c.__init__.__code__ for c in type(self).__mro__ if "__init__" in vars(c) and c is not object]
+        names = {n for code in codes for n in code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]}
+        return names
 
     # ------------------------------------------------------------------ building
 
@@ -138,11 +145,12 @@ class Layer(Configurable):
 
     def __call__(self, x: Any, training: bool = False) -> Array:
         """forward, after building the layer on first use and turning x into an array of its dtype."""
-        array = np.ascontiguousarray(x, dtype=self.dtype)
-        self.check_input_shape((None, *array.shape[1:]))
+        array = np.ascontiguousarray(numbers(self.owner, "x", x), dtype=self.dtype)
+        shape = (None, *array.shape[1:])
+        self.check_input_shape(shape)
+        self.compute_output_shape(shape)  # raises where x of this shape does not fit
         if not self.built:
-            self.compute_output_shape((None, *array.shape[1:]))
-            self.build((None, *array.shape[1:]))
+            self.build(shape)
         return self.forward(array, training=bool(training))
 
     def take_saved(self) -> Any:
@@ -209,6 +217,8 @@ class Layer(Configurable):
         for arrays in (self.__dict__.get("params", {}), self.__dict__.get("state", {})):
             if name in arrays:
                 return arrays[name]
+        if isinstance(getattr(type(self), name, None), property):
+            return getattr(type(self), name).fget(self)  # it raised: let it say why
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     @property
@@ -254,6 +264,9 @@ class ActivatedLayer(Layer):
 
 def check_weights(owner: str, mine: list[Array], given: Any) -> None:
     """Raise unless `given` is a list of arrays of the same shapes as `mine`."""
+    if not isinstance(given, Iterable):
+        wanted = f"a list of {len(mine)} weight arrays"
+        raise TypeError(expected(owner, wanted, repr(given)))
     arrays = [np.asarray(w) for w in given]
     if len(arrays) != len(mine):
         raise ValueError(expected(owner, f"{len(mine)} weight arrays", str(len(arrays))))
@@ -262,6 +275,15 @@ def check_weights(owner: str, mine: list[Array], given: Any) -> None:
             raise ValueError(
                 expected(owner, f"weight {index} of shape {ours.shape}", str(theirs.shape))
             )
+        if theirs.dtype.kind not in "fiub":
+            wanted = f"weight {index} as an array of numbers"
+            raise TypeError(expected(owner, wanted, f"dtype {theirs.dtype}"))
+
+
+def broadcasts(small: Shape, shape: Shape) -> bool:
+    """Whether an array of shape `small` stretches to `shape`; a None may be any size."""
+    pairs = zip(reversed(small), reversed(shape), strict=False)
+    return len(small) <= len(shape) and all(d in (1, None, n) or n is None for d, n in pairs)
 
 
 def readable(shape: Shape) -> str:

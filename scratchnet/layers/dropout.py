@@ -7,7 +7,8 @@ import numpy as np
 
 from scratchnet import random
 from scratchnet.errors import expected
-from scratchnet.layers.base import Array, Layer, Shape
+from scratchnet.layers.arguments import is_number
+from scratchnet.layers.base import Array, Layer, Shape, broadcasts, readable
 
 __all__ = ["Dropout"]
 
@@ -35,16 +36,14 @@ class Dropout(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if isinstance(rate, bool) or not isinstance(rate, int | float | np.floating):
+        if not is_number(rate):
             raise TypeError(expected(self.owner, "rate as a number", repr(rate)))
         if not 0 <= rate <= 1:
             raise ValueError(expected(self.owner, "rate from 0 to 1", repr(rate)))
         self.rate = rate
         self.seed = seed
         self.noise_shape = self._check_noise_shape(noise_shape)
-        self.mask: Array | Callable[[int], Array] | None = (
-            mask if mask is None or callable(mask) else np.asarray(mask)
-        )
+        self.mask = self._check_mask(mask)
         # Keras draws no seed for a Dropout that drops nothing; neither may we, or all later weights
         # would differ
         self.seed_generator = random.SeedGenerator(seed) if rate > 0 else None
@@ -60,25 +59,43 @@ class Dropout(Layer):
             raise ValueError(expected(self.owner, wanted, repr(noise_shape)))
         return shape
 
+    def _check_mask(self, mask: Any) -> Array | Callable[[int], Array] | None:
+        if mask is None or callable(mask):
+            return mask  # type: ignore[no-any-return]
+        array = np.asarray(mask)
+        if array.dtype.kind not in "fiub":
+            wanted = "mask as an array of numbers or a function"
+            raise TypeError(expected(self.owner, wanted, f"dtype {array.dtype}"))
+        return array
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """That of x; raises where noise_shape or mask do not fit it."""
+        self.check_input_shape(input_shape)
+        noise = self.noise_shape
+        if noise is not None and len(noise) != len(input_shape):
+            wanted = f"noise_shape of {len(input_shape)} dimensions, as x"
+            raise ValueError(expected(self.owner, wanted, repr(noise)))
+        if noise is not None and not broadcasts(noise, input_shape):
+            wanted = f"noise_shape that fits x {readable(input_shape)}"
+            raise ValueError(expected(self.owner, wanted, repr(noise)))
+        if isinstance(self.mask, np.ndarray) and not broadcasts(self.mask.shape, input_shape):
+            wanted = f"a mask that fits x of shape {readable(input_shape)}"
+            raise ValueError(expected(self.owner, wanted, str(self.mask.shape)))
+        return tuple(input_shape)
+
     def draw_mask(self, shape: tuple[int, ...]) -> Array:
         """The mask of the next training call, which it counts: 1 keeps, 0 drops."""
         assert self.seed_generator is not None
         seed, call = self.seed_generator.next()
         if self.mask is None:
-            if self.noise_shape is not None:
-                if len(self.noise_shape) != len(shape):
-                    wanted = f"noise_shape of {len(shape)} dimensions, as x"
-                    raise ValueError(expected(self.owner, wanted, repr(self.noise_shape)))
-                shape = tuple(
-                    n if d is None else d for n, d in zip(shape, self.noise_shape, strict=True)
-                )
-            return random.dropout_mask(shape, (seed, call), self.rate, self.dtype)
-        mask = np.asarray(self.mask(call) if callable(self.mask) else self.mask)
-        try:
-            np.broadcast_to(mask, shape)
-        except ValueError:
+            noise = self.noise_shape or shape
+            drawn = tuple(n if d is None else d for n, d in zip(shape, noise, strict=True))
+            mask = random.dropout_mask(drawn, (seed, call), self.rate, self.dtype)
+        else:
+            mask = np.asarray(self.mask(call) if callable(self.mask) else self.mask)
+        if not broadcasts(mask.shape, shape):
             wanted = f"a mask that fits x of shape {shape}"
-            raise ValueError(expected(self.owner, wanted, str(mask.shape))) from None
+            raise ValueError(expected(self.owner, wanted, str(mask.shape)))
         return mask
 
     def forward(self, x: Array, training: bool = False) -> Array:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from scratchnet.errors import expected
-from scratchnet.layers.arguments import refuse
+from scratchnet.layers.arguments import is_int, refuse, sizes
 from scratchnet.layers.base import Array, Layer, Shape
 
 __all__ = ["Input", "InputLayer"]
@@ -31,12 +31,9 @@ class InputLayer(Layer):
             got = "both" if shape is not None else "neither"
             raise ValueError(expected(self.owner, "either shape or batch_shape", got))
         if batch_shape is None:
-            batch_shape = (batch_size, *([shape] if isinstance(shape, int) else shape))
-        self.batch_shape: Shape = tuple(batch_shape)
-        for d in self.batch_shape:
-            if d is not None and (not hasattr(d, "__index__") or d < 0):
-                wanted = "shape of ints, 0 or more, or None"
-                raise ValueError(expected(self.owner, wanted, repr(self.batch_shape[1:])))
+            shape = sizes(self.owner, "shape", [shape] if is_int(shape) else shape)
+            batch_shape = (*sizes(self.owner, "batch_size", [batch_size]), *shape)
+        self.batch_shape: Shape = sizes(self.owner, "batch_shape", batch_shape)
         self.build(self.batch_shape)
 
     def forward(self, x: Array, training: bool = False) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 from scratchnet import initializers, regularizers
 from scratchnet.engines import ops
 from scratchnet.errors import expected
-from scratchnet.layers.arguments import refuse
+from scratchnet.layers.arguments import is_int, is_number, refuse
 from scratchnet.layers.base import Array, Layer, Shape, readable
 
 __all__ = ["BatchNormalization"]
@@ -67,11 +67,16 @@ class BatchNormalization(Layer):
             renorm=(renorm, False),
             synchronized=(synchronized, False),
         )
+        if not is_int(axis):
+            raise TypeError(expected(self.owner, "axis as an int", repr(axis)))
+        for name, value in (("momentum", momentum), ("epsilon", epsilon)):
+            if not is_number(value):
+                raise TypeError(expected(self.owner, f"{name} as a number", repr(value)))
         self.axis = int(axis)
         self.momentum, self.epsilon = float(momentum), float(epsilon)
         if not 0 <= self.momentum <= 1:
             raise ValueError(expected(self.owner, "momentum from 0 to 1", repr(momentum)))
-        if self.epsilon <= 0:
+        if not self.epsilon > 0:
             raise ValueError(expected(self.owner, "epsilon above 0", repr(epsilon)))
         self.center, self.scale = center, scale
         self.beta_initializer = initializers.get(beta_initializer)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet.errors import expected
-from scratchnet.layers.base import Array, Layer
+from scratchnet.layers.base import Array, Layer, Shape, broadcasts, readable
 
 __all__ = ["Rescaling"]
 
@@ -27,12 +27,21 @@ class Rescaling(Layer):
         self._scale, self._offset = self._number("scale", scale), self._number("offset", offset)
 
     def _number(self, name: str, value: Any) -> Array:
-        try:
-            array = np.asarray(np.float32(value) if isinstance(value, float) else value)
-            return array.astype(self.dtype)
-        except (TypeError, ValueError):
+        array = np.asarray(np.float32(value) if isinstance(value, float) else value)
+        if array.dtype.kind not in "fiub":
             wanted = f"{name} as a number or an array of numbers"
-            raise TypeError(expected(self.owner, wanted, repr(value))) from None
+            raise TypeError(expected(self.owner, wanted, repr(value)))
+        if not np.isfinite(array).all():
+            raise ValueError(expected(self.owner, f"a finite {name}", repr(value)))
+        return array.astype(self.dtype)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        shapes = self._scale.shape, self._offset.shape
+        if not all(broadcasts(shape, input_shape) for shape in shapes):
+            wanted = f"scale and offset that fit x {readable(input_shape)}"
+            got = f"shapes {shapes[0]} and {shapes[1]}"
+            raise ValueError(expected(self.owner, wanted, got))
+        return tuple(input_shape)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         return x * self._scale.astype(x.dtype) + self._offset.astype(x.dtype)

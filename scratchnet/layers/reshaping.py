@@ -1,5 +1,6 @@
 """Layers that move numbers without changing them: Flatten, Reshape, ZeroPadding2D."""
 
+from collections.abc import Iterable
 from math import prod
 from typing import Any
 
@@ -50,6 +51,9 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if not isinstance(target_shape, Iterable):
+            wanted = "target_shape as a tuple of ints"
+            raise TypeError(expected(self.owner, wanted, repr(target_shape)))
         shape = tuple(target_shape)
         if not all(hasattr(d, "__index__") and (d > 0 or d == -1) for d in shape):
             raise ValueError(

@@ -15,7 +15,13 @@ import numpy as np
 
 from scratchnet import config
 from scratchnet.errors import expected
-from scratchnet.losses.loss import Array, Loss, squeeze_or_expand_to_same_rank, values_of
+from scratchnet.losses.loss import (
+    Array,
+    Loss,
+    squeeze_or_expand_to_same_rank,
+    values_of,
+    with_n,
+)
 
 __all__ = [
     "BinaryCrossentropy",
@@ -50,10 +56,16 @@ class Crossentropy(Loss):
         return self.from_config({**self.get_config(), "from_logits": True})  # type: ignore[no-any-return]
 
     def _check_smoothing(self, label_smoothing: float) -> float:
-        if not isinstance(label_smoothing, int | float) or not 0 <= label_smoothing <= 1:
+        number = isinstance(label_smoothing, int | float) and not isinstance(label_smoothing, bool)
+        if not number or not 0 <= label_smoothing <= 1:
             wanted = "label_smoothing from 0 to 1"
             raise ValueError(expected(self.owner, wanted, repr(label_smoothing)))
         return float(label_smoothing)
+
+    def _check_axis(self, axis: int) -> int:
+        if isinstance(axis, bool) or not isinstance(axis, int):
+            raise ValueError(expected(self.owner, "axis as an int", repr(axis)))
+        return axis
 
 
 class CategoricalCrossentropy(Crossentropy):
@@ -77,9 +89,7 @@ class CategoricalCrossentropy(Crossentropy):
         super().__init__(name, reduction, dtype)
         self.from_logits = bool(from_logits)
         self.label_smoothing = self._check_smoothing(label_smoothing)
-        if isinstance(axis, bool) or not isinstance(axis, int):
-            raise ValueError(expected(self.owner, "axis as an int", repr(axis)))
-        self.axis = axis
+        self.axis = self._check_axis(axis)
 
     def _prepare(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         """Labels and predictions with the class axis last, in float64."""
@@ -115,11 +125,10 @@ class CategoricalCrossentropy(Crossentropy):
         return np.moveaxis(dy * dvalues[..., None], -1, self.axis)
 
     def check_labels(self, y_true: Array, output_shape: tuple[int | None, ...]) -> None:
-        wanted = f"labels of shape (N, {', '.join(map(str, output_shape[1:]))})"
         if y_true.shape[1:] != tuple(output_shape[1:]):
             hint = "Use to_categorical(labels), or sparse_categorical_crossentropy for class numbers."
-            got = f"({', '.join(['N', *map(str, y_true.shape[1:])])})"
-            raise ValueError(expected(self.owner, wanted, got, hint))
+            wanted = f"labels of shape {with_n(output_shape[1:])}"
+            raise ValueError(expected(self.owner, wanted, with_n(y_true.shape[1:]), hint))
         check_range(self.owner, y_true)
 
     def get_config(self) -> dict[str, Any]:
@@ -152,6 +161,9 @@ class SparseCategoricalCrossentropy(Crossentropy):
     ) -> None:
         super().__init__(name, reduction, dtype)
         self.from_logits = bool(from_logits)
+        if ignore_class is not None and not isinstance(ignore_class, int):
+            wanted = "ignore_class as an int or None"
+            raise ValueError(expected(self.owner, wanted, repr(ignore_class)))
         self.ignore_class = ignore_class
         if axis != -1:
             raise ValueError(expected(self.owner, "axis -1", repr(axis)))
@@ -239,7 +251,7 @@ class BinaryCrossentropy(Crossentropy):
         super().__init__(name, reduction, dtype)
         self.from_logits = bool(from_logits)
         self.label_smoothing = self._check_smoothing(label_smoothing)
-        self.axis = axis
+        self.axis = self._check_axis(axis)
 
     def _prepare(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)

@@ -14,7 +14,7 @@ from scratchnet.errors import expected, unknown
 from scratchnet.registry import Configurable
 from scratchnet.utils.naming import auto_name
 
-__all__ = ["Array", "Loss", "as_float", "squeeze_or_expand_to_same_rank", "values_of"]
+__all__ = ["Array", "Loss", "as_float", "squeeze_or_expand_to_same_rank", "values_of", "with_n"]
 
 Array = NDArray[Any]
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
@@ -39,6 +39,8 @@ class Loss(Configurable):
         reduction: str | None = "sum_over_batch_size",
         dtype: Any = None,
     ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(expected(type(self).__name__, "name as a str or None", repr(name)))
         self.name = name or auto_name(type(self).__name__)
         if reduction not in REDUCTIONS:
             known = [str(r) for r in REDUCTIONS]
@@ -66,8 +68,12 @@ class Loss(Configurable):
         shape = tuple(output_shape[1:])
         got = y_true.shape[1:]
         if got != shape and not (shape[-1:] == (1,) and got == shape[:-1]):
-            wanted = f"labels of shape {_with_n(shape)}"
-            raise ValueError(expected(self.owner, wanted, _with_n(got)))
+            wanted = f"labels of shape {with_n(shape)}"
+            raise ValueError(expected(self.owner, wanted, with_n(got)))
+
+    def check_weights(self, weight: Array, output_shape: tuple[int | None, ...]) -> None:
+        """Raise unless these sample weights fit predictions of this shape (N, ...)."""
+        self._fitted((len(weight), *(d or 1 for d in output_shape[1:-1])), weight)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "reduction": self.reduction}
@@ -96,12 +102,15 @@ class Loss(Configurable):
         """What each value counts, in the shape of the values."""
         if sample_weight is None:
             return np.ones(values.shape)
-        weight = np.asarray(sample_weight, np.float64)
-        _, weight = squeeze_or_expand_to_same_rank(values, weight)
+        return np.array(self._fitted(values.shape, np.asarray(sample_weight, np.float64)))
+
+    def _fitted(self, shape: tuple[int, ...], weight: Array) -> Array:
+        """The weights stretched to values of this shape."""
+        _, fitted = squeeze_or_expand_to_same_rank(np.broadcast_to(0.0, shape), weight)
         try:
-            return np.array(np.broadcast_to(weight, values.shape))
+            return np.broadcast_to(fitted, shape)
         except ValueError:
-            wanted = f"sample_weight that fits values of shape {values.shape}"
+            wanted = f"sample_weight that fits values of shape {shape}"
             raise ValueError(expected(self.owner, wanted, str(weight.shape))) from None
 
     def _factor(self, shape: tuple[int, ...], sample_weight: Any) -> float:
@@ -144,6 +153,6 @@ def squeeze_or_expand_to_same_rank(
     return x1, x2
 
 
-def _with_n(shape: tuple[int | None, ...]) -> str:
+def with_n(shape: tuple[int | None, ...]) -> str:
     """(10,) as (N, 10)."""
     return f"({', '.join(['N', *map(str, shape)])}{',' if not shape else ''})"

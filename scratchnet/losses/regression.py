@@ -4,6 +4,7 @@ values     the mean over the last axis
 gradient   that of the mean: what follows, times dvalues / K
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,16 @@ __all__ = [
 class DifferenceLoss(Loss):
     """A loss f(e), averaged over the last axis."""
 
-    def f(self, e: Array) -> Array:
-        raise NotImplementedError
-
-    def df(self, e: Array) -> Array:
-        raise NotImplementedError
+    f: Callable[[Array], Array]
+    df: Callable[[Array], Array]
 
     def _difference(self, y_true: Array, y_pred: Array) -> Array:
         y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
-        return y_pred.astype(np.float64) - y_true
+        try:
+            return y_pred.astype(np.float64) - y_true
+        except ValueError:
+            wanted = f"y_true that fits y_pred of shape {y_pred.shape}"
+            raise ValueError(expected(self.owner, wanted, str(y_true.shape))) from None
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         return self.f(self._difference(y_true, y_pred)).mean(axis=-1)

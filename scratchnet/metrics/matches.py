@@ -98,9 +98,9 @@ def as_array(x: ArrayLike) -> Array:
 
 
 def argmax(x: Array) -> Array:
-    """Where the largest number of the last axis is: the first of equals, -0.0 below 0.0, never a NaN.
+    """Where the last axis is largest: the first of equals, -0.0 below 0.0, never a NaN.
 
-    source    keras/src/backend/tensorflow/numpy.py, argmax; NaN as TensorFlow 2.21 was seen to do
+    source    keras/src/backend/tensorflow/numpy.py, argmax; for NaN, TensorFlow 2.21 itself
     """
     if x.dtype.kind == "f":
         nan, negative_zero = np.isnan(x), (x == 0) & np.signbit(x)
@@ -156,9 +156,11 @@ def _check_classes(owner: str, t: Array, p: Array) -> None:
 
 
 def _labels(owner: str, t: Array, p: Array) -> tuple[Array, Array]:
-    """Class numbers with the shape of y_pred less its last axis."""
+    """Class numbers with one axis less than y_pred; an axis of 1 is repeated, as in Keras."""
     labels = t[..., 0] if t.ndim == p.ndim and t.ndim and t.shape[-1] == 1 else t
-    if p.ndim == 0 or labels.shape != p.shape[:-1]:
+    if labels.ndim != p.ndim - 1 or any(
+        n != m and 1 not in (n, m) for n, m in zip(labels.shape, p.shape, strict=False)
+    ):
         raise ValueError(
             expected(
                 owner,

@@ -68,7 +68,7 @@ class MeanMetricWrapper(Mean):
         if isinstance(fn, losses.Loss) or fn in list(LOSS_FUNCTIONS.values()):
             self._direction = "down"
 
-    def update_state(
+    def update_state(  # type: ignore[override]  # by Keras, a Mean of other things
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
         """Add one batch of labels and predictions."""
@@ -78,7 +78,7 @@ class MeanMetricWrapper(Mean):
         self, y_true: ArrayLike, logits: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
         """The same for a cross-entropy whose y_pred came from softmax or sigmoid of `logits`."""
-        if isinstance(self._fn, losses.Loss):
+        if hasattr(self._fn, "on_logits"):  # a loss object
             values = self._fn.on_logits()(y_true, logits)
         else:
             values = self._fn(y_true, logits, **(self._fn_kwargs | {"from_logits": True}))

@@ -41,9 +41,7 @@ def flatten(metrics: Any, argument: str = "metrics") -> list[Any]:
             raise ValueError(expected("compile", f"a metric in {argument}", "None"))
         known = callable(identifier) or _is_automatic(identifier)
         if not known and identifier not in list(metrics_module.METRICS):
-            metrics_module.get(
-                identifier
-            )  # which raises; what is known is not made here but in `resolve`
+            metrics_module.get(identifier)  # raises; what is known is made in `resolve`
     return flat
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scratchnet import data
 from scratchnet.errors import expected
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ def gradcheck(
     if model.loss is None:
         wanted, hint = "a compiled model", "Call compile(optimizer, loss) first."
         raise ValueError(expected("gradcheck", wanted, "one without a loss", hint))
+    if not h > 0:
+        raise ValueError(expected("gradcheck", "h above 0", repr(h)))
+    if samples is not None:
+        data.whole("gradcheck", "samples", samples, 1)
+    data.check(model, x, y, sample_weight)
     x = np.array(x, np.float64)
     model.forward(x[:1])  # builds it
     copy = _in_float64(model)

@@ -469,7 +469,7 @@ def test_apply_flat_checks_shape_and_dtype():
         ValueError, match=r"gradients of shape \(2,\) and dtype float64, got \(3,\)"
     ):
         optimizer.apply_flat(np.ones(3), np.ones(2))
-    with pytest.raises(ValueError, match="parameters of shape .* got .* float32"):
+    with pytest.raises(ValueError, match=r"parameters of shape .* got .* float32"):
         optimizer.apply_flat(np.ones(2), np.ones(2, "f4"))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scratchnet import regularizers
-from scratchnet.regularizers import L1, L2, L1L2, Regularizer
+from scratchnet.regularizers import L1, L1L2, L2, Regularizer
 
 X = np.array([[1.0, -2.0], [0.0, 3.0]])
 

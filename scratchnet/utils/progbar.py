@@ -50,13 +50,11 @@ class Progbar:
         self.verbose = verbose
         self.interval = interval
         self.unit_name = unit_name
-        self.stateful_metrics = (
-            None if stateless_metrics is not None else set(stateful_metrics or ())
-        )
+        self.stateful_metrics = set(stateful_metrics or ()) if stateless_metrics is None else None
         self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
         # Keras's own test: on every Unix "posix" is loaded, so the bar is always redrawn there
         self._dynamic_display = (
-            sys.stdout.isatty()
+            (hasattr(sys.stdout, "isatty") and sys.stdout.isatty())
             or "ipykernel" in sys.modules
             or "posix" in sys.modules
             or "PYCHARM_HOSTED" in os.environ
@@ -111,10 +109,8 @@ class Progbar:
             return
         steps = max(current - self._seen_so_far, 1)
         total, count = self._values.get(name, (None, 0))
-        self._values[name] = (
-            value * steps if total is None else total + value * steps,
-            count + steps,
-        )
+        total = value * steps if total is None else total + value * steps
+        self._values[name] = (total, count + steps)
 
     def _mean(self, name: str) -> Any:
         total, count = self._values[name]

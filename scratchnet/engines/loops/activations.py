@@ -5,6 +5,8 @@ where the derivative is simplest in the output. Each branch is the one that cann
 
 Two constants are float32 numbers even in float64 work, because TensorFlow casts them through float32 (`tf.nn.gelu`);
 the last digits of a float64 gelu depend on it.
+
+Whatever takes an exponential or a logarithm is computed in float64 and rounded once, on store.
 """
 
 import math
@@ -79,13 +81,15 @@ def relu_backward(dy, z, y, negative_slope, limit, threshold, dz):
 def elu_forward(z, alpha, y):
     """y = z where z > 0, else alpha * (exp(z) - 1)"""
     for i in prange(z.size):
-        y[i] = z[i] if z[i] > 0 else alpha * np.expm1(z[i])
+        v = np.float64(z[i])
+        y[i] = v if v > 0 else alpha * np.expm1(v)
 
 
 def elu_backward(dy, z, y, alpha, dz):
     """dz = dy * f', f' = 1 where z > 0, else alpha * exp(z)"""
     for i in prange(z.size):
-        dz[i] = dy[i] if z[i] > 0 else dy[i] * alpha * np.exp(z[i])
+        v = np.float64(z[i])
+        dz[i] = dy[i] if v > 0 else dy[i] * alpha * np.exp(v)
 
 
 def selu_forward(z, y):
@@ -94,26 +98,30 @@ def selu_forward(z, y):
     source    Klambauer et al., "Self-Normalizing Neural Networks" (2017), equation 2
     """
     for i in prange(z.size):
-        y[i] = SELU_SCALE * z[i] if z[i] > 0 else SELU_SCALE * SELU_ALPHA * np.expm1(z[i])
+        v = np.float64(z[i])
+        y[i] = SELU_SCALE * v if v > 0 else SELU_SCALE * SELU_ALPHA * np.expm1(v)
 
 
 def selu_backward(dy, z, y, dz):
-    """dz = dy * f', f' = SELU_SCALE where z > 0, else SELU_SCALE * SELU_ALPHA * exp(z)"""
+    """dz = dy * f', f' = SELU_SCALE where z >= 0, else SELU_SCALE * SELU_ALPHA * exp(z)"""
     for i in prange(z.size):
-        dz[i] = dy[i] * SELU_SCALE if z[i] >= 0 else dy[i] * SELU_SCALE * SELU_ALPHA * np.exp(z[i])
+        v = np.float64(z[i])
+        dz[i] = dy[i] * SELU_SCALE if v >= 0 else dy[i] * SELU_SCALE * SELU_ALPHA * np.exp(v)
 
 
 def sigmoid_forward(z, y):
     """y = 1 / (1 + exp(-z))"""
     for i in prange(z.size):
-        e = np.exp(-abs(z[i]))
-        y[i] = 1 / (1 + e) if z[i] >= 0 else e / (1 + e)
+        v = np.float64(z[i])
+        e = np.exp(-abs(v))
+        y[i] = 1 / (1 + e) if v >= 0 else e / (1 + e)
 
 
 def sigmoid_backward(dy, z, y, dz):
     """dz = dy * f', f' = y * (1 - y)"""
     for i in prange(z.size):
-        dz[i] = dy[i] * y[i] * (1 - y[i])
+        v = np.float64(y[i])
+        dz[i] = dy[i] * v * (1 - v)
 
 
 def hard_sigmoid_forward(z, y):
@@ -131,53 +139,60 @@ def hard_sigmoid_backward(dy, z, y, dz):
 def tanh_forward(z, y):
     """y = tanh(z)"""
     for i in prange(z.size):
-        y[i] = np.tanh(z[i])
+        y[i] = np.tanh(np.float64(z[i]))
 
 
 def tanh_backward(dy, z, y, dz):
     """dz = dy * f', f' = 1 - y^2"""
     for i in prange(z.size):
-        dz[i] = dy[i] * (1 - y[i] * y[i])
+        v = np.float64(y[i])
+        dz[i] = dy[i] * (1 - v * v)
 
 
 def softplus_forward(z, y):
     """y = log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|))"""
     for i in prange(z.size):
-        y[i] = max(z[i], 0) + np.log1p(np.exp(-abs(z[i])))
+        v = np.float64(z[i])
+        y[i] = max(v, 0) + np.log1p(np.exp(-abs(v)))
 
 
 def softplus_backward(dy, z, y, dz):
     """dz = dy * f', f' = sigmoid(z)"""
     for i in prange(z.size):
-        e = np.exp(-abs(z[i]))
-        dz[i] = dy[i] / (1 + e) if z[i] >= 0 else dy[i] * e / (1 + e)
+        v = np.float64(z[i])
+        e = np.exp(-abs(v))
+        dz[i] = dy[i] / (1 + e) if v >= 0 else dy[i] * e / (1 + e)
 
 
 def softsign_forward(z, y):
     """y = z / (1 + |z|)"""
     for i in prange(z.size):
-        y[i] = z[i] / (1 + abs(z[i]))
+        v = np.float64(z[i])
+        y[i] = v / (1 + abs(v))
 
 
 def softsign_backward(dy, z, y, dz):
     """dz = dy * f', f' = 1 / (1 + |z|)^2"""
     for i in prange(z.size):
-        dz[i] = dy[i] / (1 + abs(z[i])) ** 2
+        v = np.float64(z[i])
+        dz[i] = dy[i] / (1 + abs(v)) ** 2
 
 
 def silu_forward(z, y):
     """y = z * sigmoid(z)"""
     for i in prange(z.size):
-        e = np.exp(-abs(z[i]))
-        y[i] = z[i] / (1 + e) if z[i] >= 0 else z[i] * e / (1 + e)
+        v = np.float64(z[i])
+        e = np.exp(-abs(v))
+        y[i] = v / (1 + e) if v >= 0 else v * e / (1 + e)
 
 
 def silu_backward(dy, z, y, dz):
     """dz = dy * f', f' = s * (1 + z * (1 - s)) with s = sigmoid(z)"""
     for i in prange(z.size):
-        e = np.exp(-abs(z[i]))
-        s = 1 / (1 + e) if z[i] >= 0 else e / (1 + e)
-        dz[i] = dy[i] * s * (1 + z[i] * (1 - s))
+        v = np.float64(z[i])
+        e = np.exp(-abs(v))
+        s = 1 / (1 + e) if v >= 0 else e / (1 + e)
+        dz[i] = dy[i] * s * (1 + v * (1 - s))
 
 
 def gelu_forward(z, y):
@@ -186,34 +201,38 @@ def gelu_forward(z, y):
     source    Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016), section 2
     """
     for i in prange(z.size):
-        y[i] = 0.5 * z[i] * math.erfc(-z[i] * SQRT_HALF)
+        v = np.float64(z[i])
+        y[i] = 0.5 * v * math.erfc(-v * SQRT_HALF)
 
 
 def gelu_backward(dy, z, y, dz):
     """dz = dy * f', f' = Phi(z) + z * (normal density at z)"""
     for i in prange(z.size):
-        t = z[i] * SQRT_HALF
+        v = np.float64(z[i])
+        t = v * SQRT_HALF
         dz[i] = dy[i] * (0.5 * math.erfc(-t) + t * np.exp(-t * t) / SQRT_PI)
 
 
 def gelu_tanh_forward(z, y):
     """y = z * (1 + tanh(u)) / 2 with u = TANH_SCALE * (z + TANH_CUBE * z^3), gelu's approximation"""
     for i in prange(z.size):
-        y[i] = 0.5 * z[i] * (1 + np.tanh(TANH_SCALE * (z[i] + TANH_CUBE * z[i] ** 3)))
+        v = np.float64(z[i])
+        y[i] = 0.5 * v * (1 + np.tanh(TANH_SCALE * (v + TANH_CUBE * v**3)))
 
 
 def gelu_tanh_backward(dy, z, y, dz):
     """dz = dy * f', f' = (1 + t) / 2 + z * (1 - t^2) * u' / 2 with t = tanh(u)"""
     for i in prange(z.size):
-        t = np.tanh(TANH_SCALE * (z[i] + TANH_CUBE * z[i] ** 3))
-        slope = TANH_SCALE * (1 + 3 * TANH_CUBE * z[i] ** 2)
-        dz[i] = dy[i] * (0.5 * (1 + t) + 0.5 * z[i] * (1 - t * t) * slope)
+        v = np.float64(z[i])
+        t = np.tanh(TANH_SCALE * (v + TANH_CUBE * v**3))
+        slope = TANH_SCALE * (1 + 3 * TANH_CUBE * v**2)
+        dz[i] = dy[i] * (0.5 * (1 + t) + 0.5 * v * (1 - t * t) * slope)
 
 
 def exponential_forward(z, y):
     """y = exp(z)"""
     for i in prange(z.size):
-        y[i] = np.exp(z[i])
+        y[i] = np.exp(np.float64(z[i]))
 
 
 def exponential_backward(dy, z, y, dz):
@@ -231,15 +250,14 @@ def softmax_forward(z, y):
     """
     M, K = z.shape
     for m in prange(M):
-        largest = z[m, 0]
+        largest = np.float64(z[m, 0])
         for k in range(K):
-            largest = max(largest, z[m, k])
+            largest = max(largest, np.float64(z[m, k]))
         total = np.float64(0.0)
         for k in range(K):
-            y[m, k] = np.exp(z[m, k] - largest)
-            total += y[m, k]
+            total += np.exp(z[m, k] - largest)
         for k in range(K):
-            y[m, k] = y[m, k] / total
+            y[m, k] = np.exp(z[m, k] - largest) / total
 
 
 def softmax_backward(dy, z, y, dz):
@@ -253,7 +271,7 @@ def softmax_backward(dy, z, y, dz):
     for m in prange(M):
         total = np.float64(0.0)
         for k in range(K):
-            total += dy[m, k] * y[m, k]
+            total += np.float64(dy[m, k]) * y[m, k]
         for k in range(K):
             dz[m, k] = y[m, k] * (dy[m, k] - total)
 
@@ -266,9 +284,9 @@ def log_softmax_forward(z, y):
     """
     M, K = z.shape
     for m in prange(M):
-        largest = z[m, 0]
+        largest = np.float64(z[m, 0])
         for k in range(K):
-            largest = max(largest, z[m, k])
+            largest = max(largest, np.float64(z[m, k]))
         total = np.float64(0.0)
         for k in range(K):
             total += np.exp(z[m, k] - largest)

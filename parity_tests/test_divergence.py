@@ -1,0 +1,103 @@
+"""When a comparison fails, the report names the first quantity that parted."""
+
+import numpy as np
+import pytest
+
+from keras_ref.case import Case, scratchnet_trace
+from keras_ref.cases import on_vector
+from keras_ref.divergence import first_divergence, relative_error, ulps
+from scratchnet.engines import vectorized
+from scratchnet.layers import Dense
+from scratchnet.optimizers import SGD
+
+CASE = Case("mlp", on_vector("Dense", 5, activation="tanh"), steps=2, whole=(1, 2))
+
+
+@pytest.fixture(scope="module")
+def right():
+    return scratchnet_trace(CASE, "float64", "numpy")
+
+
+def broken(monkeypatch, owner, name, wrong):
+    monkeypatch.setattr(owner, name, wrong)
+    return scratchnet_trace(CASE, "float64", "numpy")
+
+
+def test_equal_traces_do_not_diverge(right):
+    assert first_divergence(right, right, bar=0.0) is None
+
+
+def test_a_wrong_activation_is_named_at_the_forward_pass(right, monkeypatch):
+    def tanh_forward(z, y):
+        y[...] = np.tanh(z) + 1e-6
+
+    wrong = broken(monkeypatch, vectorized, "tanh_forward", tanh_forward)
+    assert first_divergence(wrong, right, bar=1e-12).name == "step 1/forward/1 Dense/y"
+
+
+def test_a_wrong_kernel_gradient_is_named_although_the_loss_agrees(right, monkeypatch):
+    def dense_dkernel(x, dz, dkernel):
+        np.matmul(x.T, dz, out=dkernel)
+        dkernel[-1, -1] *= 1 + 1e-9
+
+    wrong = broken(monkeypatch, vectorized, "dense_dkernel", dense_dkernel)
+    report = first_divergence(wrong, right, bar=1e-12)
+    assert report.name == "step 1/gradient/2 Dense/kernel"
+    assert report.index == (4, 3)
+    assert "quantities upstream agree to 0.0e+00" in str(report)
+
+
+def test_a_wrong_update_is_named_although_the_gradients_agree(right, monkeypatch):
+    def sgd_update(parameters, gradients, learning_rate):
+        parameters -= learning_rate * 1.0001 * gradients
+
+    wrong = broken(monkeypatch, vectorized, "sgd_update", sgd_update)
+    assert first_divergence(wrong, right, bar=1e-12).name.startswith("step 1/update/0 Dense/kernel")
+
+
+def test_an_error_in_the_second_step_is_named_there(right, monkeypatch):
+    update = SGD.apply_flat
+
+    def forgetful(self, gradients, parameters):
+        update(self, gradients if self.iterations == 0 else gradients * 0.5, parameters)
+
+    wrong = broken(monkeypatch, SGD, "apply_flat", forgetful)
+    assert first_divergence(wrong, right, bar=1e-12).name.startswith("step 2/update/")
+
+
+def test_a_forgotten_bias_gradient_is_named(right, monkeypatch):
+    backward_z = Dense.backward_z
+
+    def without_bias(self, dz):
+        dx = backward_z(self, dz)
+        self.grads["bias"][...] = 0
+        return dx
+
+    wrong = broken(monkeypatch, Dense, "backward_z", without_bias)
+    report = first_divergence(wrong, right, bar=1e-12)
+    assert report.name == "step 1/gradient/2 Dense/bias"
+    assert report.ours == 0.0
+
+
+def test_nan_is_a_divergence(right):
+    wrong = dict(right, **{"step 1/loss": np.array(np.nan)})
+    assert first_divergence(wrong, right, bar=1e-12).name == "step 1/loss"
+
+
+def test_a_missing_quantity_is_an_error(right):
+    with pytest.raises(KeyError, match="expected 'step 1/loss'"):
+        first_divergence({k: v for k, v in right.items() if k != "step 1/loss"}, right, bar=1.0)
+
+
+def test_float32_runs_are_held_against_keras_own_error(right):
+    ours = scratchnet_trace(CASE, "float32", "numpy")
+    nothing = dict.fromkeys(right, 0.0)
+    much = dict.fromkeys(right, 1.0)
+    assert first_divergence(ours, right, keras_errors=much) is None
+    assert first_divergence(ours, right, keras_errors=nothing) is not None
+
+
+def test_units_in_the_last_place():
+    one = np.float32(1)
+    assert ulps(float(np.nextafter(one, np.float32(2))), 1.0) == 1
+    assert relative_error(np.array([1.0, 2.5]), np.array([1.0, 2.0])) == 0.25

@@ -1,0 +1,5 @@
+"""`python -m scratchnet` is the command `scratchnet`."""
+
+from scratchnet.cli import main
+
+main()

@@ -1,0 +1,58 @@
+"""One line for each epoch: a moving bar in a terminal, the finished line in a pipe."""
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from scratchnet.callbacks import Callback
+
+__all__ = ["EpochBars"]
+
+
+class EpochBars(Callback):
+    """Shows epoch, bar, seconds, loss and accuracy; a context manager, so that the cursor comes back."""
+
+    def __init__(self, console: Console, epochs: int) -> None:
+        super().__init__()
+        self.console, self.epochs = console, epochs
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=10),
+            TextColumn("{task.fields[values]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> "EpochBars":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.progress.stop()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """A new line."""
+        assert self.params is not None
+        self.start = time.perf_counter()
+        width = len(str(self.epochs))
+        self.label = f"{epoch + 1:{width}d}/{self.epochs}"
+        self.task = self.progress.add_task(self.label, total=self.params["steps"], values="")
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Move the bar."""
+        self.progress.update(self.task, completed=batch + 1, values=self._values(logs))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """The line as it stays."""
+        values = self._values(logs)
+        self.progress.update(self.task, values=values)
+        if not self.console.is_terminal:
+            self.console.print(f"{self.label} {values}")
+
+    def _values(self, logs: Any) -> str:
+        names = [("loss", "loss"), ("accuracy", "acc")]
+        names += [(f"val_{name}", f"val_{short}") for name, short in names]
+        shown = [f"{short} {logs[name]:.4f}" for name, short in names if name in (logs or {})]
+        return "  ".join([f"{time.perf_counter() - self.start:5.1f} s", *shown])

@@ -1,0 +1,189 @@
+"""The .keras archive of Keras 3: a zip file of config.json, metadata.json and model.weights.h5.
+
+What is read is checked against our own tables before anything is built; no code is ever run and no
+name from a file is imported.
+"""
+
+import io
+import json
+import os
+import zipfile
+import zlib
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scratchnet import metrics, optimizers
+from scratchnet.errors import expected
+from scratchnet.layers import LAYERS
+from scratchnet.layers.arguments import refuse
+from scratchnet.registry import deserialize
+from scratchnet.saving import weights
+from scratchnet.saving.configs import from_keras, layer_from_keras, to_keras
+from scratchnet.utils.files import atomic_write
+
+if TYPE_CHECKING:
+    from scratchnet.models import Sequential
+
+__all__ = ["load_model", "open_archive", "save_model"]
+
+KERAS_VERSION = "3.15.1"  # whose format this is
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+MAX_BYTES = {CONFIG: 1 << 24, WEIGHTS: 1 << 32}
+MAX_EXPANSION = 100  # Keras stores without compression; a file somebody zipped anew passes
+
+
+def save_model(model: "Sequential", path: str | os.PathLike[str]) -> None:
+    """Write the whole model to a new file, which takes the old one's place when whole.
+
+    Raises ValueError for another suffix than .keras, TypeError for what has no name in Keras.
+    """
+    if not os.fspath(path).endswith(".keras"):
+        wanted = "a file name that ends in .keras"
+        raise ValueError(expected(f"{model.owner}.save", wanted, f"'{path}'"))
+    config, content = json.dumps(model_config(model)), weights.write(model)
+    now = datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
+    metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": now})
+    with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(METADATA, metadata)
+        archive.writestr(CONFIG, config)
+        archive.writestr(WEIGHTS, content)
+
+
+def model_config(model: "Sequential") -> dict[str, Any]:
+    """What config.json says."""
+    config = model.get_config()
+    shape = list(model.input_shape) if model.built else None
+    whole: dict[str, Any] = {
+        "module": "keras",
+        "class_name": "Sequential",
+        "config": {
+            "name": config["name"],
+            "trainable": config["trainable"],
+            "dtype": model.dtype,
+            "layers": to_keras(config["layers"]),
+            "build_input_shape": shape,
+        },
+        "registered_name": None,
+        "build_config": {"input_shape": shape},
+    }
+    if model.optimizer is not None:
+        plain, weighted = model.metric_specs
+        whole["compile_config"] = {
+            "optimizer": to_keras(model.optimizer),
+            "loss": to_keras(model.loss),
+            "loss_weights": None,
+            "metrics": to_keras(plain),
+            "weighted_metrics": to_keras(weighted),
+            "run_eagerly": False,
+            "steps_per_execution": 1,
+            "jit_compile": "auto",
+        }
+    return whole
+
+
+def load_model(
+    path: str | os.PathLike[str],
+    custom_objects: Any = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> "Sequential":
+    """The model that is in a .keras file, compiled as it was, ready to go on with its training.
+
+    Raises ValueError, TypeError or NotImplementedError, with the file's name, for a damaged file and
+    for layers and options that we do not have: before anything is built.
+    """
+    refuse("load_model", custom_objects=(custom_objects or None, None), safe_mode=(safe_mode, True))
+    config, content = open_archive(path)
+    try:
+        model = _build(config, compile)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise type(error)(f"Model file '{path}': {error}") from error
+    weights.read(model, io.BytesIO(content), f"Model file '{path}'")
+    return model
+
+
+def _build(config: dict[str, Any], compile: bool) -> "Sequential":
+    from scratchnet.models import Sequential
+
+    if config.get("class_name") != "Sequential":
+        hint = "Only a stack of layers can be read."
+        raise ValueError(expected("Model", "a Sequential", repr(config.get("class_name")), hint))
+    inside = from_keras({key: v for key, v in config["config"].items() if key != "layers"})
+    layers = [
+        deserialize("Layer", layer_from_keras(layer), LAYERS)
+        for layer in config["config"]["layers"]
+    ]
+    settings = _compile_arguments(config.get("compile_config")) if compile else None
+    if isinstance(inside.get("trainable"), bool) and not inside["trainable"]:
+        for layer in layers:
+            layer.trainable = False
+    model = Sequential(layers, name=inside.get("name"))
+    if not model.built and inside.get("build_input_shape"):
+        model.build(tuple(inside["build_input_shape"]))
+    if settings is not None:
+        model.compile(**settings)
+        model.build_optimizer()
+    return model
+
+
+def _compile_arguments(config: Any) -> dict[str, Any] | None:
+    """The arguments of `compile`, with all objects made."""
+    if not config:
+        return None
+    config = from_keras(config)
+    refuse("compile", loss_weights=(config.get("loss_weights"), None))
+    return {
+        "optimizer": optimizers.deserialize(config["optimizer"]),
+        "loss": config.get("loss"),
+        "metrics": _metrics(config.get("metrics")),
+        "weighted_metrics": _metrics(config.get("weighted_metrics")),
+    }
+
+
+def _metrics(spec: Any) -> Any:
+    """Names stay names, configs become metrics, lists and dicts stay around them."""
+    if isinstance(spec, list):
+        return [_metrics(item) for item in spec]
+    if not isinstance(spec, dict):
+        return spec
+    if "class_name" in spec:
+        return metrics.deserialize(spec)
+    return {key: _metrics(item) for key, item in spec.items()}
+
+
+def open_archive(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
+    """config.json as a dict, and the weights file's bytes; sizes are checked before reading."""
+    owner = f"Model file '{path}'"
+    if not os.fspath(path).endswith(".keras"):
+        hint = (
+            "Older .h5 models are not read." if os.fspath(path).endswith((".h5", ".hdf5")) else ""
+        )
+        raise ValueError(expected("load_model", "a file that ends in .keras", f"'{path}'", hint))
+    if not Path(path).is_file():
+        got = "a folder" if Path(path).is_dir() else "no such file"
+        raise FileNotFoundError(expected(owner, "a .keras file", got, "Check the path."))
+    damaged = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, json.JSONDecodeError)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(_member(archive, CONFIG, owner))
+            content = _member(archive, WEIGHTS, owner)
+    except damaged as error:
+        hint = "The file is damaged or of another kind."
+        raise ValueError(expected(owner, "a whole .keras archive", f"{error}", hint)) from error
+    good = isinstance(config, dict) and isinstance(config.get("config"), dict)
+    if not good or not isinstance(config["config"].get("layers", []), list):
+        raise ValueError(expected(owner, "a model in config.json", f"{config!r:.80}"))
+    return config, content
+
+
+def _member(archive: zipfile.ZipFile, name: str, owner: str) -> bytes:
+    if name not in archive.namelist():
+        names = ", ".join(archive.namelist()[:8]) or "nothing"
+        raise ValueError(expected(owner, f"{name} in the archive", names))
+    info = archive.getinfo(name)
+    limit = min(MAX_BYTES[name], MAX_EXPANSION * info.compress_size)
+    if info.file_size > limit:
+        wanted = f"{name} of at most {limit} bytes"
+        raise ValueError(expected(owner, wanted, str(info.file_size)))
+    return archive.read(info)

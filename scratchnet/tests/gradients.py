@@ -1,0 +1,23 @@
+"""The check that every layer goes through: its gradients against central differences."""
+
+import numpy as np
+
+from scratchnet import Input, Sequential, gradcheck
+from scratchnet.layers import Layer
+
+
+def assert_gradients(
+    layer: Layer, shape: tuple[int, ...], rng: np.random.Generator, n: int = 3, samples: int = 25
+) -> None:
+    """The layer alone under a squared error with random targets, so that dy is random, in float64."""
+    if not layer.built:
+        layer = type(layer).from_config({**layer.get_config(), "dtype": "float64"})
+    model = Sequential([Input(shape), layer], dtype="float64")
+    model.compile("sgd", "mse")
+    x = rng.normal(size=(n, *shape))
+    y = rng.normal(size=(n, *model.output_shape[1:]))
+    result = gradcheck(model, x, y, samples=samples, tolerance=1e-7)
+    assert result.ok, str(result)
+    names = {f"{layer.name}/{key}" for key in layer.params if layer.trainable}
+    assert set(result.errors) == names | {"input"}
+    assert len(result.skipped) <= result.checked // 4, result.skipped
