@@ -28,8 +28,8 @@ class Case:
     """One comparison.
 
     labels    "numbers", "one-hot", "classes" or "binary", in the shape that the output has
-    data      "normal"; "ties" (few distinct values, many equal and many zeros); "large" (logits of
-              the size where softmax saturates); "probability" (rows from 0 to 1)
+    data      "normal"; "ties" (few distinct values, many equal and many zeros); "large" (exact logits
+              of the size where softmax saturates); "probability" (rows from 0 to 1)
     whole     after which steps all weights and the optimizer's state are compared
     bar       float64: the largest relative error allowed, in the first step and later
     """
@@ -59,6 +59,8 @@ class Case:
                 fan_in = max(int(np.prod(old.shape[:-1])), 1)
                 scale = self.weight_scale or 1 / np.sqrt(fan_in)
                 new = random.standard_normal(old.shape) * scale
+                if self.data == "large":  # multiples of 1/64: the logits come out exact on both sides
+                    new = np.round(new * 64) / 64
                 weights.append(new.astype(np.float32))
             if type(layer).__name__ == "BatchNormalization":
                 weights[-1] = np.abs(weights[-1]) + np.float32(0.25)  # a variance
@@ -81,7 +83,7 @@ class Case:
         if self.data == "ties":
             x = np.maximum(np.round(x), 0)
         elif self.data == "large":
-            x = x * np.float32(64)
+            x = np.round(x * 4) * np.float32(16)
         elif self.data == "probability":
             x = random.random_sample(x.shape).astype(np.float32)
         output = (self.rows, *model.output_shape[1:])

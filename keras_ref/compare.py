@@ -1,9 +1,8 @@
-"""A network and its Keras twin, trained side by side from the same weights: what `scratchnet compare`
-prints.
+"""A network and its Keras twin, trained side by side from the same weights.
 
 Both are given the same seed, so that weights, dropout masks and the order of samples are the same
-numbers, and take turns: one epoch of Keras, one of ours. The first epoch of each compiles and is left
-out of the timing.
+numbers, and take turns: one epoch of Keras, one of ours. The first epoch of each compiles and is
+left out of the timing.
 """
 
 import time
@@ -18,7 +17,7 @@ from keras_ref.weights import copy_weights
 from scratchnet.datasets.folder import LoadedData
 from scratchnet.networks import Network
 
-__all__ = ["Epoch", "Race", "SIDES", "race", "train"]
+__all__ = ["SIDES", "Epoch", "Race", "race", "train"]
 
 SIDES = ("Keras", "ScratchNet")
 
@@ -49,7 +48,7 @@ class Race:
 def race(
     network: Network, data: LoadedData, epochs: int, batch_size: int | None, seed: int
 ) -> Iterator[Race]:
-    """Train both for some epochs; yields the Race after every epoch, and at the end with the test."""
+    """Train both for some epochs; yields the Race after every epoch, and last with the test."""
     keras = require()
     (x, y), test = network.prepare(*data[0]), network.prepare(*data[1])
     models: dict[str, Any] = {}
@@ -74,7 +73,7 @@ def race(
 
 
 def train(network: Network, library: Any, data: LoadedData, seed: int) -> dict[str, float]:
-    """Train with the tutorial's own settings; its figures: test loss, accuracy, and the last epoch's."""
+    """The figures of the tutorial, of a model trained with the tutorial's own settings."""
     (x, y), test = network.prepare(*data[0]), network.prepare(*data[1])
     library.utils.set_random_seed(seed)
     model = network.compiled(library)

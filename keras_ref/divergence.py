@@ -15,7 +15,7 @@ from keras_ref.trace import Trace
 __all__ = ["Divergence", "first_divergence", "relative_error", "rms_error", "ulps"]
 
 Array = NDArray[Any]
-HALF_ULP = 2.0**-24  # what it costs at most, relatively, to keep an exact number as a float32
+ULP = 2.0**-23  # one unit in the last place of a float32, relatively: two roundings can cost that
 
 
 @dataclass
@@ -71,9 +71,10 @@ def ulps(a: float, b: float) -> float:
 
 
 def float32_bar(exact: Array, keras_error: float) -> float:
-    """Twice Keras's own error, and never less than rounding the exact answer to float32 can cost."""
+    """Twice Keras's own error, and never less than one unit in the last place: an array of three
+    numbers may be exact in one program by luck, and no result of two roundings can be asked for more."""
     size = float(np.sqrt(np.mean(np.square(exact)))) if exact.size else 0.0
-    return max(2 * keras_error, HALF_ULP * size)
+    return max(2 * keras_error, ULP * size)
 
 
 def first_divergence(

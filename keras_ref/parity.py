@@ -1,4 +1,4 @@
-"""One network against its Keras twin, number by number, as a table: what `scratchnet parity` prints.
+"""One network against its Keras twin, number by number: the table that `scratchnet parity` prints.
 
 Both start from the same weights and are given the same batches and dropout masks. In float64 the
 difference itself is judged, against a fixed bar. In float32 two correct programs round differently,
@@ -6,12 +6,13 @@ so each one's error against the float64 answer is taken, and ours may be at most
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from keras_ref import available
-from keras_ref.case import Case, keras_trace, scratchnet_trace
+from keras_ref import available, golden, require
+from keras_ref.case import Case, scratchnet_trace
+from keras_ref.cases import network_cases
 from keras_ref.divergence import (
     Divergence,
     first_divergence,
@@ -19,14 +20,14 @@ from keras_ref.divergence import (
     relative_error,
     rms_error,
 )
+from keras_ref.reference import Reference, live_reference, thinned
 from keras_ref.trace import Trace
 from scratchnet.networks import Network
 
 __all__ = ["Parity", "Row", "compact", "measure"]
 
 STEPS = 10
-ROWS = 33  # of a batch; odd, so that nothing fits vectors by chance
-ORDERS = 4  # of the rows of each batch, to see what rounding alone does to Keras
+LOSSES = f"steps 2 to {STEPS}/loss"
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Row:
 
 @dataclass
 class Parity:
-    """The table of one network, by one engine, and the first divergence of each dtype if there is one."""
+    """The table of one network by one engine, and where each dtype first diverges, if it does."""
 
     network: str
     engine: str
@@ -76,80 +77,87 @@ class Parity:
 
 
 def network_case(network: Network) -> Case:
-    """The network on batches of numbers from 0 to 1, for ten steps."""
-    return Case(
-        network.name,
-        network.build,
-        lambda k: network.loss,
-        lambda k: network.optimizer,
-        labels="one-hot",
-        data="probability",
-        rows=ROWS,
-        steps=STEPS,
-        whole=(1, STEPS),
-        bar=1e-12,
-        later_bar=1e-9,
-    )
+    """The network's case of a hundred steps, cut to ten."""
+    whole = next(case for case in network_cases() if case.name == f"{network.name} 100 steps")
+    return replace(whole, steps=STEPS, whole=(1, STEPS))
 
 
-def keras_side(case: Case) -> tuple[Trace, dict[str, float], str]:
-    """Keras's float64 trace, its float32 error for every name, and where both come from."""
-    if not available():
-        from keras_ref import require
-
+def _ask_keras(case: Case) -> tuple[Reference, str]:
+    """Keras's answer, here and now, or without TensorFlow from the golden pack; and which it was."""
+    if available():
+        return live_reference(case), "live"
+    if not golden.FOLDER.is_dir():
         require()  # says what to install
-    exact = keras_trace(case, "float64")
-    orders: Iterable[int | None] = [None, *range(1, ORDERS)]
-    errors = dict.fromkeys(exact, 0.0)
-    for order in orders:
-        trace = keras_trace(case, "float32", order)
-        for name, values in exact.items():
-            errors[name] = max(errors[name], rms_error(trace[name], values))
-    return exact, errors, "live"
+    return golden.load("networks")[case.name], "golden pack"
 
 
 def measure(network: Network, engine: str) -> Parity:
     """Compare the network's twin with ours in both dtypes."""
     case = network_case(network)
-    exact, keras_errors, source = keras_side(case)
-    double = scratchnet_trace(case, "float64", engine)
-    single = scratchnet_trace(case, "float32", engine)
+    reference, source = _ask_keras(case)
+    ours = {dtype: scratchnet_trace(case, dtype, engine) for dtype in ("float64", "float32")}
+    if reference.thin:
+        ours = {dtype: thinned(trace, dtype == "float64") for dtype, trace in ours.items()}
+    double, single = (_together(trace) for trace in ours.values())
+    exact = {n: v for n, v in _together(reference.exact).items() if n in double}
+    keras_errors = _together_errors(reference.keras_errors)
     rows: dict[str, Row] = {}
     for name, theirs in exact.items():
         first = name.startswith("step 1/")
-        error, allowed = rms_error(single[name], theirs), float32_bar(theirs, keras_errors[name])
-        size = float(np.sqrt(np.mean(np.square(theirs)))) if theirs.size else 0.0
-        ulp = float(np.spacing(np.float32(size or 1.0)))
-        row = Row(
-            _label(name),
-            relative_error(double[name], theirs),
-            case.bar if first else case.later_bar,
-            error / ulp,
-            keras_errors[name] / ulp,
-            0.0 if error == 0 else 2 * error / allowed,
-        )
+        bar = case.bar if first else case.later_bar
+        row = Row(_label(name), relative_error(double[name], theirs), bar)
+        if name in single:
+            error, allowed = (
+                rms_error(single[name], theirs),
+                float32_bar(theirs, keras_errors[name]),
+            )
+            row.ratio = 2 * error / allowed if error else 0.0
+            size = float(np.sqrt(np.mean(np.square(theirs)))) if theirs.size else 0.0
+            ulp = float(np.spacing(np.float32(size or 1.0)))
+            row.ours, row.keras = error / ulp, keras_errors[name] / ulp
         rows.setdefault(row.label, Row(row.label)).add(row)
+    judged = {name: theirs for name, theirs in exact.items() if name in single}
     found = {
-        "float64": first_divergence(double, exact, bar=case.bar, later_bar=case.later_bar),
-        "float32": first_divergence(single, exact, keras_errors=keras_errors),
+        "float64": first_divergence(double, exact, case.bar, case.later_bar),
+        "float32": first_divergence(single, judged, keras_errors=keras_errors),
     }
     divergences = {dtype: parted for dtype, parted in found.items() if parted is not None}
     return Parity(network.name, engine, source, list(rows.values()), divergences)
 
 
+def _later_losses(names: Iterable[str]) -> list[str]:
+    wanted = {f"step {step}/loss" for step in range(2, STEPS + 1)}
+    return [name for name in names if name in wanted]
+
+
+def _together(trace: Trace) -> Trace:
+    """The same trace with the losses of the later steps as one array.
+
+    How far two correct programs round a single number apart is chance."""
+    losses = _later_losses(trace)
+    joined = {name: values for name, values in trace.items() if name not in losses}
+    return joined | {LOSSES: np.array([trace[name] for name in losses])}
+
+
+def _together_errors(errors: dict[str, float]) -> dict[str, float]:
+    """The same for Keras's errors."""
+    squares = [errors[name] ** 2 for name in _later_losses(errors)]
+    return errors | {LOSSES: float(np.sqrt(np.mean(squares)))}
+
+
 def _label(name: str) -> str:
-    """The line that a quantity belongs to: "step 1/gradient/0 Dense/kernel" is "gradient 0 Dense kernel"."""
-    step, kind, *rest = name.split("/")
+    """The line of a quantity: "step 1/gradient/0 Dense/kernel" is "gradient 0 Dense kernel"."""
+    step, kind, *rest = name.removesuffix("/sums").split("/")
     if kind == "forward":
         return f"forward {rest[0]}"
     if kind == "loss":
-        return "loss" if step == "step 1" else f"loss, steps 2 to {STEPS}"
+        return "loss" if step == "step 1" else f"loss, {step}"
     if kind == "gradient":
         return f"gradient {rest[0]} {rest[1]}"
     if kind == "backward":
-        return "gradient of each layer's input"
+        return "gradients of inputs"
     count = int(step.removeprefix("step "))
-    what = "optimizer's state" if rest[0] == "optimizer" else "weights"
+    what = "optimizer" if rest[0] == "optimizer" else "weights"
     return f"{what} after {count} step{'s' if count > 1 else ''}"
 
 
@@ -158,11 +166,11 @@ def compact(parity: Parity) -> list[Row]:
     lines: dict[str, Row] = {}
     for row in parity.rows:
         kind = row.label.split()[0]
-        if kind in ("optimizer's", "weights"):
+        if kind in ("optimizer", "weights"):
             kind = "after " + row.label.split(" after ")[1]
         elif row.label.startswith("loss, steps"):
             kind = f"after {STEPS} steps"
-        elif kind == "gradient":
+        elif kind.startswith("gradient"):
             kind = "gradients"
         lines.setdefault(kind, Row(kind)).add(row)
     return list(lines.values())

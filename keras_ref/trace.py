@@ -111,7 +111,7 @@ def of_keras(model: Any, batches: Sequence[Batch], whole: Iterable[int] = (1,)) 
         model.optimizer.apply(gradients, model.trainable_variables)
         if step in whole:
             for index, variable in enumerate(model.optimizer.variables):
-                trace[f"{at}/update/optimizer/{index}"] = np.array(variable)
+                trace[f"{at}/update/optimizer/{index}"] = variable.numpy()
             for label, layer in _labelled(model):
                 for weight in layer.weights:
                     trace[f"{at}/update/{label}/{weight.name}"] = weight.numpy()

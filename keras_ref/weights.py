@@ -23,4 +23,6 @@ def copy_optimizer(source: Any, target: Any) -> None:
     for model in (source, target):
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-    target.optimizer.set_weights([np.array(v) for v in source.optimizer.variables])
+    # a Keras variable turns itself into an array, ours are arrays already
+    state = [v.numpy() if hasattr(v, "numpy") else v for v in source.optimizer.variables]
+    target.optimizer.set_weights([np.array(v) for v in state])

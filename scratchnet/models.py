@@ -251,6 +251,12 @@ class Sequential(Trainer):
             layer.needs_dx = lowest is None or index > lowest
             if index == top and not after_activation:
                 assert isinstance(layer, ActivatedLayer)
+                # layers above pass y on as it is, and their penalties with it
+                penalties = [a.activity_regularizer for a in self._layers[top:]]
+                for penalty in penalties:
+                    if penalty is not None and layer.y is not None and layer.z is not None:
+                        dy_penalty = penalty.gradient(layer.y) / len(layer.y)
+                        dy = dy + layer.activation.backward(dy_penalty, layer.z, layer.y)
                 layer.dy, layer.dz = None, dy
                 dy = layer.dx = layer.backward_z(dy)
             else:
@@ -398,8 +404,8 @@ class Sequential(Trainer):
     def save(
         self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
     ) -> None:
-        """Write the whole model to a .keras file, which Keras 3 reads too: layers, weights, how it is
-        compiled, and the optimizer's state."""
+        """Write the whole model to a .keras file, which Keras 3 reads too: layers, weights, how it
+        is compiled, and the optimizer's state."""
         from scratchnet.saving.archive import save_model
 
         refuse(
@@ -410,8 +416,10 @@ class Sequential(Trainer):
         self._check_overwrite(filepath, overwrite)
         save_model(self, filepath)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
-        """Write weights and the optimizer's state to a .weights.h5 file, which Keras 3 reads too."""
+    def save_weights(
+        self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None
+    ) -> None:
+        """Write weights and optimizer state to a .weights.h5 file, which Keras 3 reads too."""
         from scratchnet.saving.weights import save_weights
 
         refuse(f"{self.owner}.save_weights", max_shard_size=(max_shard_size, None))
@@ -419,8 +427,8 @@ class Sequential(Trainer):
         save_weights(self, filepath)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Read the weights, and a compiled model's optimizer state, from a .weights.h5 or .keras file
-        of ours or of Keras 3."""
+        """Read the weights, and a compiled model's optimizer state, from a .weights.h5 or .keras
+        file of ours or of Keras 3."""
         from scratchnet.saving.weights import load_weights
 
         refuse(

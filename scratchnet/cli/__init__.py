@@ -1,10 +1,9 @@
 """The command line: `scratchnet train cnn --data digits`, one file for each group of commands.
 
-Errors are one line on standard error. Exit code 0: done; 1: it failed, or two things that must agree
-do not; 2: wrong use; 130: stopped by Ctrl-C.
+Errors are one line on standard error. Exit code 0: done; 1: it failed, or what must agree differs;
+2: wrong use; 130: stopped by Ctrl-C.
 """
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -41,14 +40,11 @@ class CommandLine(click.Group):
         except (KeyboardInterrupt, click.Abort):
             code = _fail("Stopped.", 130)
         except BrokenPipeError:
-            # whoever read us has seen enough (`| head`); what Python flushes at the end goes nowhere
+            # whoever read us has seen enough (`| head`): what is left to flush goes nowhere
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = 128 + 13
         except FAILURES as error:
-            if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
-                code = _fail(f"{error}", 1)
-            else:
-                code = _fail(f"{error}" or type(error).__name__, 1)
+            code = _fail(f"{error}" or type(error).__name__, 1)
         sys.exit(code or 0)
 
 

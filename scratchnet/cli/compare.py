@@ -17,10 +17,19 @@ __all__ = ["compare", "parity", "reproduce"]
 @options.networks_argument
 @options.engine
 def parity(network: str, engine: str | None) -> int:
-    """Compare networks with their Keras twins, number by number; exit code 1 where they differ."""
+    """Compare with Keras, number by number.
+
+    Forward pass, loss, gradients, and the state after 1 and after 10 steps, in float64 and float32.
+    Exit code 1 where the two are not the same network.
+    """
+    from keras_ref import available
     from keras_ref.parity import measure
+    from keras_ref.quiet import start
 
     console, good = options.console(), True
+    if available():
+        with console.status("starting TensorFlow"):
+            start()
     for chosen in networks.get(network):
         with console.status(f"{chosen.name}: computing both sides"):
             result = measure(chosen, engine or scratchnet.get_engine())
@@ -32,7 +41,8 @@ def parity(network: str, engine: str | None) -> int:
 
 
 def _parity_table(console: Console, heading: str, rows: Any, result: Any) -> None:
-    table = options.table("", "float64", "bar", "float32 ours", "Keras", "ratio", "", title=heading)
+    columns = ("", "float64", "bar", "float32: ours", "Keras", "ratio", "")
+    table = options.table(*columns, title=heading)
     for row in rows:
         table.add_row(
             row.label,
@@ -52,12 +62,12 @@ def _parity_table(console: Console, heading: str, rows: Any, result: Any) -> Non
 
 
 def _explain(console: Console) -> None:
-    console.print(
-        "float64: largest difference from Keras, relative to the largest number of the array. "
-        "float32: error of either against the float64 answer, in units in the last place (root "
-        "mean square); ratio: ours over Keras's own, at most 2.",
-        style="dim",
-    )
+    for line in (
+        "float64  largest difference from Keras, relative to the array's largest number",
+        "float32  how far ours, and Keras, are from the float64 answer (root mean square),",
+        "         in units in the last place; ratio: ours over Keras's own, at most 2",
+    ):
+        console.print(Text(line, style="dim"), soft_wrap=True)
 
 
 @click.command()
@@ -70,16 +80,21 @@ def _explain(console: Console) -> None:
 def compare(
     network: str, data: str, epochs: int, batch_size: int | None, engine: str | None, seed: int
 ) -> int:
-    """Compare networks with their Keras twins, then train both side by side from the same weights."""
-    from keras_ref import require
+    """Train both side by side.
+
+    First each network is compared with its Keras twin, number by number; then both train from the
+    same weights, with the same order of samples and the same dropout masks. Exit code 1 where the
+    two are not the same network.
+    """
     from keras_ref.compare import race
     from keras_ref.parity import compact, measure
+    from keras_ref.quiet import start
 
     console, good, races = options.console(), True, []
     loaded = datasets.load(data)
     name = engine or scratchnet.get_engine()
     with console.status("starting TensorFlow"):
-        keras = require()
+        keras = start()
     console.print(
         f"ScratchNet {scratchnet.__version__} ({name}) and Keras {keras.__version__}, CPU"
     )
@@ -147,9 +162,13 @@ def _summary(console: Console, races: list[Any], epochs: int) -> None:
 @options.engine
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
 def reproduce(network: str, data: str, only: str | None, engine: str | None, seed: int) -> None:
-    """Train with the tutorials' settings and put their figures beside Keras's and ours here."""
+    """Train as the tutorials do, on MNIST.
+
+    Their figures, Keras's and ours on this machine, side by side.
+    """
     from keras_ref import HINT, available, require
     from keras_ref.compare import train
+    from keras_ref.quiet import start
 
     console = options.console()
     if only != "ours" and not available():
@@ -158,7 +177,7 @@ def reproduce(network: str, data: str, only: str | None, engine: str | None, see
         click.echo(f"{HINT} Going on without it.", err=True)
         only = "ours"
     loaded = datasets.load(data)
-    sides: dict[str, Any] = {} if only == "ours" else {"Keras here": require()}
+    sides: dict[str, Any] = {} if only == "ours" else {"Keras here": start()}
     if only != "keras":
         sides["ScratchNet here"] = scratchnet
     if data != "mnist":

@@ -1,9 +1,9 @@
 """doctor: what this machine offers, and what is slower than it need be."""
 
 import json
+import textwrap
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from scratchnet.cli import options
@@ -14,7 +14,11 @@ __all__ = ["doctor"]
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def doctor(as_json: bool) -> None:
-    """Say what the engine runs on, and what is slower than it need be."""
+    """Say what the engine runs on here.
+
+    Processor, BLAS, Numba, TensorFlow, GPU and data; what is slower than it need be, and how to
+    mend it.
+    """
     from scratchnet.study.doctor import examine
 
     report = examine()
@@ -22,18 +26,18 @@ def doctor(as_json: bool) -> None:
         click.echo(json.dumps({"found": report.found, "advice": report.advice}, indent=2))
         return
     console = options.console()
+    width = min(console.width, 100)
     for section, facts in report.found.items():
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(width=16)
-        grid.add_column(overflow="fold")
-        for name, value in facts.items():
-            grid.add_row(Text(f"  {name}"), Text(str(value)))
         console.print(Text(section, style="bold"))
-        console.print(grid)
+        for name, value in facts.items():
+            _say(f"  {name:17}", f"{value}", width)
     console.print(Text("What is slower, or less, than it need be", style="bold"))
     for advice in report.advice or ["nothing was found"]:
-        grid = Table.grid(padding=(0, 1))
-        grid.add_column(width=3, justify="right")
-        grid.add_column()
-        grid.add_row("-", Text(advice))
-        console.print(grid)
+        _say("  - ", advice, width)
+
+
+def _say(label: str, text: str, width: int) -> None:
+    """The label, and the text beside it, over several lines where it must be."""
+    lines = textwrap.wrap(text, width - len(label), break_long_words=False, break_on_hyphens=False)
+    indent = " " * len(label)
+    click.echo("\n".join((label if n == 0 else indent) + line for n, line in enumerate(lines)))

@@ -12,7 +12,7 @@ __all__ = ["EpochBars"]
 
 
 class EpochBars(Callback):
-    """Shows epoch, bar, seconds, loss and accuracy; a context manager, so that the cursor comes back."""
+    """Shows epoch, bar, seconds, loss and accuracy; leaving its `with` gives the cursor back."""
 
     def __init__(self, console: Console, epochs: int) -> None:
         super().__init__()

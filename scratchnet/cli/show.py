@@ -4,25 +4,24 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.table import Table
 from rich.text import Text
 
 from scratchnet.utils.images import as_text
 
 __all__ = ["digit_with_bars"]
 
-WIDTH = 28
+DRAWING, BAR = 28, 28
+TOP = 2  # lines of the drawing above the first bar
 
 
-def digit_with_bars(digit: NDArray[np.uint8], probabilities: NDArray[Any]) -> Table:
-    """The drawing left, a bar for each class right."""
-    lines = []
+def digit_with_bars(digit: NDArray[np.uint8], probabilities: NDArray[Any]) -> Text:
+    """The drawing left, a bar for each class right: at most 73 columns."""
+    bars = [Text() for _ in range(TOP)]
     for number, p in enumerate(probabilities):
-        bar = "━" * round(WIDTH * float(p))
-        line = f"{number} {p:6.1%} {bar}"
-        lines.append(Text(line, style="bold" if p == probabilities.max() else ""))
-    grid = Table.grid(padding=(0, 3))
-    grid.add_column(width=28, no_wrap=True)
-    grid.add_column(no_wrap=True, vertical="middle")
-    grid.add_row(Text(as_text(digit)), Text("\n").join(lines))
-    return grid
+        line = f"   {number} {p:6.1%} {'━' * round(BAR * float(p))}".rstrip()
+        bars.append(Text(line, style="bold" if p == probabilities.max() else ""))
+    lines = []
+    for index, drawn in enumerate(as_text(digit).split("\n")):
+        right = bars[index] if index < len(bars) else Text()
+        lines.append(Text(drawn.ljust(DRAWING) if right else drawn) + right)
+    return Text("\n").join(lines)

@@ -60,7 +60,7 @@ def train(
     seed: int | None,
     out: Path | None,
 ) -> None:
-    """Train NETWORK and keep it in a .keras file."""
+    """Train NETWORK, keep it in a .keras file."""
     out = out or Path(f"{network}.keras")
     _check_place(out)
     (chosen,) = networks.get(network)
@@ -117,7 +117,7 @@ def _engine(name: str | None) -> Any:
 @options.data
 @options.engine
 def evaluate(model: str, data: str, engine: str | None) -> None:
-    """Loss and accuracy on the test digits of the model in a .keras file."""
+    """Test the model in a .keras file."""
     path = find_model(model)
     loaded = scratchnet.models.load_model(path)
     with _engine(engine):
@@ -163,7 +163,10 @@ def prepare(model: Any, path: Path, images: NDArray[Any]) -> NDArray[Any]:
 @click.option("--model", metavar="FILE|NETWORK", help="Default: NETWORK.keras in this folder.")
 @options.engine
 def predict(images: tuple[str, ...], model: str | None, engine: str | None) -> None:
-    """Which digits the pictures IMAGE... show."""
+    """Say which digits pictures show.
+
+    A picture may be of any common format and size, dark on bright or bright on dark.
+    """
     from scratchnet.cli.show import digit_with_bars
     from scratchnet.utils.images import load_digit
 
@@ -181,4 +184,4 @@ def predict(images: tuple[str, ...], model: str | None, engine: str | None) -> N
         console.print()
         console.print(f"[bold]{best}[/bold]  {row[best]:.1%}", end="  ")
         console.print(f"{image}, by {path}", style="dim", markup=False, soft_wrap=True)
-        console.print(digit_with_bars(digit, row))
+        console.print(digit_with_bars(digit, row), soft_wrap=True)

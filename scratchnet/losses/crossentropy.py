@@ -39,9 +39,14 @@ def log_softmax(z: Array) -> Array:
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
-def clip_probabilities(p: Array) -> tuple[Array, Array]:
-    """p kept within [epsilon, 1 - epsilon], and where it was already (only there a gradient flows)."""
-    low, high = config.epsilon(), 1 - config.epsilon()
+def clip_probabilities(p: Array, dtype: Any) -> tuple[Array, Array]:
+    """p kept within [epsilon, 1 - epsilon], and where it was already (only there a gradient flows).
+
+    The bounds are numbers of `dtype`, the predictions' own: 1 - 1e-7 in float32 is 1 - 1.19e-7, which
+    decides how large the loss of a saturated float32 output can get, here as in Keras.
+    """
+    kind = np.dtype(dtype).type
+    low, high = float(kind(config.epsilon())), float(kind(1 - config.epsilon()))
     return np.clip(p, low, high), (p >= low) & (p <= high)
 
 
@@ -95,7 +100,10 @@ class CategoricalCrossentropy(Crossentropy):
         """Labels and predictions with the class axis last, in float64."""
         y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
         if y_true.shape != y_pred.shape:
-            hint = "Use to_categorical(labels), or sparse_categorical_crossentropy for class numbers."
+            hint = (
+                "They must have the same shape. "
+                "Use to_categorical(labels), or sparse_categorical_crossentropy for class numbers."
+            )
             wanted = f"y_true of the shape of y_pred {y_pred.shape}"
             raise ValueError(expected(self.owner, wanted, str(y_true.shape), hint))
         y_true = np.moveaxis(y_true.astype(np.float64), self.axis, -1)
@@ -106,20 +114,22 @@ class CategoricalCrossentropy(Crossentropy):
         return y_true, y_pred
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
+        dtype = y_pred.dtype
         y_true, y_pred = self._prepare(y_true, y_pred)
         if self.from_logits:
             return -(y_true * log_softmax(y_pred)).sum(axis=-1)
-        p, _ = clip_probabilities(y_pred / y_pred.sum(axis=-1, keepdims=True))
+        p, _ = clip_probabilities(y_pred / y_pred.sum(axis=-1, keepdims=True), dtype)
         return -(y_true * np.log(p)).sum(axis=-1)
 
     def values_gradient(self, y_true: Array, y_pred: Array, dvalues: Array) -> Array:
+        dtype = y_pred.dtype
         y_true, y_pred = self._prepare(y_true, y_pred)
         if self.from_logits:
             dy = np.exp(log_softmax(y_pred)) - y_true
         else:
             total = y_pred.sum(axis=-1, keepdims=True)
             q = y_pred / total
-            p, inside = clip_probabilities(q)
+            p, inside = clip_probabilities(q, dtype)
             dq = np.where(inside, -y_true / p, 0)
             dy = (dq - (dq * q).sum(axis=-1, keepdims=True)) / total
         return np.moveaxis(dy * dvalues[..., None], -1, self.axis)
@@ -166,7 +176,8 @@ class SparseCategoricalCrossentropy(Crossentropy):
             raise ValueError(expected(self.owner, wanted, repr(ignore_class)))
         self.ignore_class = ignore_class
         if axis != -1:
-            raise ValueError(expected(self.owner, "axis -1", repr(axis)))
+            hint = f"Only axis=-1 is currently supported. Received: axis={axis}"
+            raise ValueError(expected(self.owner, "axis -1", repr(axis), hint))
         self.axis = axis
 
     def _labels(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
@@ -189,7 +200,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
     def _log_p(self, y_pred: Array) -> Array:
         if self.from_logits:
             return log_softmax(y_pred)
-        clipped, _ = clip_probabilities(y_pred.astype(np.float64))
+        clipped, _ = clip_probabilities(y_pred.astype(np.float64), y_pred.dtype)
         return log_softmax(np.log(clipped))
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
@@ -204,7 +215,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
             dz, labels[..., None], np.take_along_axis(dz, labels[..., None], -1) - 1, -1
         )
         if not self.from_logits:
-            clipped, inside = clip_probabilities(y_pred.astype(np.float64))
+            clipped, inside = clip_probabilities(y_pred.astype(np.float64), y_pred.dtype)
             dz = np.where(inside, dz / clipped, 0)
         return dz * np.where(counted, dvalues, 0)[..., None]
 
@@ -257,28 +268,31 @@ class BinaryCrossentropy(Crossentropy):
         y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
         if y_true.shape != y_pred.shape:
             wanted = f"y_true of the shape of y_pred {y_pred.shape}"
-            raise ValueError(expected(self.owner, wanted, str(y_true.shape)))
+            hint = "They must have the same shape."
+            raise ValueError(expected(self.owner, wanted, str(y_true.shape), hint))
         y_true, y_pred = y_true.astype(np.float64), y_pred.astype(np.float64)
         if self.label_smoothing:
             y_true = y_true * (1 - self.label_smoothing) + 0.5 * self.label_smoothing
         return y_true, y_pred
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
+        dtype = y_pred.dtype
         y_true, y_pred = self._prepare(y_true, y_pred)
         if self.from_logits:
             values = np.maximum(y_pred, 0) - y_pred * y_true + np.log1p(np.exp(-np.abs(y_pred)))
         else:
-            p, _ = clip_probabilities(y_pred)
+            p, _ = clip_probabilities(y_pred, dtype)
             values = -(y_true * np.log(p) + (1 - y_true) * np.log1p(-p))
         return values.mean(axis=self.axis)
 
     def values_gradient(self, y_true: Array, y_pred: Array, dvalues: Array) -> Array:
+        dtype = y_pred.dtype
         y_true, y_pred = self._prepare(y_true, y_pred)
         if self.from_logits:
             e = np.exp(-np.abs(y_pred))
             dy = np.where(y_pred >= 0, 1, e) / (1 + e) - y_true
         else:
-            p, inside = clip_probabilities(y_pred)
+            p, inside = clip_probabilities(y_pred, dtype)
             dy = np.where(inside, (1 - y_true) / (1 - p) - y_true / p, 0)
         return dy * np.expand_dims(dvalues, self.axis) / y_pred.shape[self.axis]
 

@@ -86,8 +86,10 @@ class Loss(Configurable):
         values = np.asarray(self.call(y_true, y_pred), np.float64)
         values = values * self._weights(y_true, y_pred, values, sample_weight)
         if self.reduction in (None, "none"):
-            return values.astype(y_pred.dtype)
-        return y_pred.dtype.type(values.sum() * self._factor(values.shape, sample_weight))
+            column = np.shape(sample_weight) == (len(y_pred), 1) and values.ndim == 1
+            return (values[:, None] if column else values).astype(y_pred.dtype)
+        with np.errstate(over="ignore"):  # a loss that float32 cannot hold is infinite, as in Keras
+            return y_pred.dtype.type(values.sum() * self._factor(values.shape, sample_weight))
 
     def gradient(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Array:
         """d(loss) / d(y_pred), of the shape and dtype of y_pred."""
@@ -106,7 +108,9 @@ class Loss(Configurable):
 
     def _fitted(self, shape: tuple[int, ...], weight: Array) -> Array:
         """The weights stretched to values of this shape."""
-        _, fitted = squeeze_or_expand_to_same_rank(np.broadcast_to(0.0, shape), weight)
+        # a column (N, 1) of weights is one weight a sample, where there is one value a sample
+        values = np.broadcast_to(0.0, shape)
+        _, fitted = squeeze_or_expand_to_same_rank(values, weight, expand_rank_1=weight.ndim == 1)
         try:
             return np.broadcast_to(fitted, shape)
         except ValueError:

@@ -106,7 +106,10 @@ class Huber(DifferenceLoss):
         return np.clip(e, -self.delta, self.delta)
 
     def get_config(self) -> dict[str, Any]:
-        return {"delta": self.delta, **super().get_config()}
+        # Keras writes no delta, and so forgets it; ours is written where it is not the default, and
+        # Keras can read it
+        delta = {} if self.delta == 1.0 else {"delta": self.delta}
+        return {**delta, **super().get_config()}
 
 
 def mean_squared_error(y_true: Any, y_pred: Any) -> Array:

@@ -90,8 +90,8 @@ def load_model(
 ) -> "Sequential":
     """The model that is in a .keras file, compiled as it was, ready to go on with its training.
 
-    Raises ValueError, TypeError or NotImplementedError, with the file's name, for a damaged file and
-    for layers and options that we do not have: before anything is built.
+    Raises ValueError, TypeError or NotImplementedError, with the file's name, for a damaged file
+    and for layers and options that we do not have: before anything is built.
     """
     refuse("load_model", custom_objects=(custom_objects or None, None), safe_mode=(safe_mode, True))
     config, content = open_archive(path)

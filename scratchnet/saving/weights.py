@@ -44,8 +44,8 @@ def save_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
 
 
 def load_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
-    """Read weights, and the optimizer's state where the model is compiled, from a .weights.h5 file or
-    a .keras archive.
+    """Read weights, and the optimizer's state where the model is compiled, from a .weights.h5 file
+    or a .keras archive.
 
     Raises ValueError where the file does not fit the model, before any weight has changed.
     """

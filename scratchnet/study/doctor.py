@@ -1,5 +1,6 @@
-"""What the engine runs on: processor, BLAS, Numba, TensorFlow, GPU, data; and what holds it back."""
+"""What the engine runs on: processor, BLAS, Numba, TensorFlow, GPU, data; what holds it back."""
 
+import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -39,7 +40,7 @@ class Report:
 
 
 def examine() -> Report:
-    """Look around; nothing is written, and nothing heavy is imported into this process but Numba."""
+    """Look around; nothing is written, and of the heavy packages only Numba is imported."""
     report = Report()
     for look in (_versions, _processor, _blas, _numba, _keras, _gpu, _data):
         look(report)
@@ -73,18 +74,18 @@ def _versions(report: Report) -> None:
 def _processor(report: Report) -> None:
     features = _features()
     bits = _vector_bits(features)
+    fused = "with" if features.get("fma") or features.get("neon") else "without"
     report.found["Processor"] = {
         "name": _processor_name(),
         "cores": f"{cores()} usable of {os.cpu_count()}",
-        "vectors": f"{bits} bits ({bits // 32} float32 numbers), "
-        f"{'with' if features.get('fma') or features.get('neon') else 'without'} fused multiply-add",
+        "vectors": f"{bits} bits ({bits // 32} float32 numbers), {fused} fused multiply-add",
     }
     for name in THREAD_LIMITS:
         value = os.environ.get(name, "")
         if value.isdigit() and int(value) < cores():
             report.advice.append(
-                f"{name}={value}, but {cores()} cores may be used: unset it, unless another program "
-                "needs them."
+                f"{name}={value}, but {cores()} cores may be used: unset it, unless another "
+                "program needs them."
             )
 
 
@@ -137,13 +138,13 @@ def _blas(report: Report) -> None:
                 else "Update NumPy: pip install -U numpy."
             )
             report.advice.append(
-                f"OpenBLAS uses its {kernels} kernels, this processor has AVX-512, with which matrix "
-                f"products are up to twice as fast. {cure}"
+                f"OpenBLAS uses its {kernels} kernels, this processor has AVX-512, with which "
+                f"matrix products are up to twice as fast. {cure}"
             )
         elif os.environ.get("OPENBLAS_CORETYPE"):
             report.advice.append(
-                f"OPENBLAS_CORETYPE={os.environ['OPENBLAS_CORETYPE']} pins OpenBLAS's kernels: unset "
-                "it, and it chooses the best ones for this processor."
+                f"OPENBLAS_CORETYPE={os.environ['OPENBLAS_CORETYPE']} pins OpenBLAS's kernels: "
+                "unset it, and it chooses the best ones for this processor."
             )
     named = np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
     if not libraries:
@@ -193,7 +194,7 @@ def _loads(module: str) -> bool:
 
 
 def _numba_cache() -> tuple[Path, bool]:
-    """Where compiled functions are kept, in Numba's own order of places, and whether it can be done."""
+    """Where compiled functions are kept, in Numba's own order of places, and whether they can be."""
     from numba.core import config as settings
     from numba.misc import appdirs
 
