@@ -1,7 +1,8 @@
-"""The Keras side: twins of every network, weights copied both ways, and probes that read both sides.
+"""The Keras side: twins of every network, weights copied both ways, and probes that read both
+sides.
 
-Everything here needs Keras on TensorFlow, except `trace`, `divergence` and `golden`, which compare with
-what was read from Keras before. `require()` gives the `keras` module, or says what to install.
+Everything here needs Keras on TensorFlow, except `trace`, `divergence` and `golden`, which compare
+with what was read from Keras before. `require()` gives the `keras` module, or says what to install.
 """
 
 import importlib.util
@@ -21,10 +22,11 @@ def available() -> bool:
 
 
 def require() -> Any:
-    """The `keras` module, on TensorFlow; ModuleNotFoundError with what to install where it is missing.
+    """The `keras` module, on TensorFlow; ModuleNotFoundError with what to install where it is
+    missing.
 
-    The backend is pinned, because what Keras computes at saturated outputs and which random numbers it
-    draws depend on it.
+    The backend is pinned, because what Keras computes at saturated outputs and which random numbers
+    it draws depend on it.
     """
     if not available():
         raise ModuleNotFoundError(HINT)

@@ -1,8 +1,8 @@
 """A case: a network, its data and its training, described once for both sides.
 
-`build`, `loss` and `optimizer` take the library to use, so one description makes the ScratchNet model
-and its Keras twin. Weights and data come from NumPy's frozen RandomState and are float32 numbers, so
-that the float32 and the float64 run of a case start from exactly the same point.
+`build`, `loss` and `optimizer` take the library to use, so one description makes the ScratchNet
+model and its Keras twin. Weights and data come from NumPy's frozen RandomState and are float32
+numbers, so that the float32 and the float64 run of a case start from exactly the same point.
 """
 
 from collections.abc import Callable
@@ -28,8 +28,8 @@ class Case:
     """One comparison.
 
     labels    "numbers", "one-hot", "classes" or "binary", in the shape that the output has
-    data      "normal"; "ties" (few distinct values, many equal and many zeros); "large" (exact logits
-              of the size where softmax saturates); "probability" (rows from 0 to 1)
+    data      "normal"; "ties" (few distinct values, many equal and many zeros); "large" (exact
+              logits of the size where softmax saturates); "probability" (rows from 0 to 1)
     whole     after which steps all weights and the optimizer's state are compared
     bar       float64: the largest relative error allowed, in the first step and later
     """
@@ -59,7 +59,9 @@ class Case:
                 fan_in = max(int(np.prod(old.shape[:-1])), 1)
                 scale = self.weight_scale or 1 / np.sqrt(fan_in)
                 new = random.standard_normal(old.shape) * scale
-                if self.data == "large":  # multiples of 1/64: the logits come out exact on both sides
+                if (
+                    self.data == "large"
+                ):  # multiples of 1/64: the logits come out exact on both sides
                     new = np.round(new * 64) / 64
                 weights.append(new.astype(np.float32))
             if type(layer).__name__ == "BatchNormalization":

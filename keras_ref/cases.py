@@ -1,8 +1,8 @@
 """Every comparison of single parts: layers, activations, losses, optimizers, regularizers; then the
 six networks whole. Sizes are small, odd and unequal, so that swapped axes cannot agree by chance.
 
-Hyperparameters are numbers that float32 holds exactly (0.875, 2^-8) or Keras's defaults; where Keras
-on TensorFlow casts one of the latter through float32, the engine does the same.
+Hyperparameters are numbers that float32 holds exactly (0.875, 2^-8) or Keras's defaults; where
+Keras on TensorFlow casts one of the latter through float32, the engine does the same.
 """
 
 from collections.abc import Callable
@@ -189,7 +189,8 @@ def loss_cases() -> list[Case]:
         cases += [
             Case(f"{name}-logits", head(4, None), of(name, from_logits=True), labels=labels),
             Case(f"{name}-clipped", behind, of(name), labels=labels),
-            # 1 - p cancels where p is near 1: the last digit of p counts up to 1e7 times in 1 / (1 - p)
+            # 1 - p cancels where p is near 1: the last digit of p counts up to 1e7 times in 1 / (1
+            # - p)
             Case(f"{name}-clipped-large", behind, of(name), labels=labels, data="large", bar=1e-9),
         ]
         if kind != "SparseCategorical":

@@ -1,9 +1,10 @@
-"""Golden packs: what Keras said about every case, stored, so that parity is tested without TensorFlow.
+"""Golden packs: what Keras said about every case, stored, so that parity is tested without
+TensorFlow.
 
     python -m keras_ref.golden        asks Keras anew and writes parity_tests/golden/
 
-A pack is an .npz of plain arrays (no pickle) with the float64 trace of each case, and a JSON text with
-Keras's float32 errors, the versions and the settings it was read with.
+A pack is an .npz of plain arrays (no pickle) with the float64 trace of each case, and a JSON text
+with Keras's float32 errors, the versions and the settings it was read with.
 """
 
 import json
@@ -53,7 +54,9 @@ def write(folder: Path = FOLDER) -> None:
 
 
 def packed(case: Case) -> Case:
-    """The case as it is packed: at most 20 steps, so that the tests without TensorFlow take seconds."""
+    """The case as it is packed: at most 20 steps, so that the tests without TensorFlow take
+    seconds.
+    """
     from dataclasses import replace
 
     if case.steps <= 20:

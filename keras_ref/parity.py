@@ -83,7 +83,7 @@ def network_case(network: Network) -> Case:
 
 
 def _ask_keras(case: Case) -> tuple[Reference, str]:
-    """Keras's answer, here and now, or without TensorFlow from the golden pack; and which it was."""
+    """Keras's answer, live or, without TensorFlow, from the golden pack; and which it was."""
     if available():
         return live_reference(case), "live"
     if not golden.FOLDER.is_dir():

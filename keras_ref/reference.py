@@ -1,8 +1,8 @@
 """What a case is compared with: Keras here and now, or the golden pack of what it said before.
 
-    exact          Keras's float64 trace
-    keras_errors   how far Keras's own float32 run is from it, for each name: the largest rms error of
-                   several runs that differ only in the order of each batch's rows
+exact          Keras's float64 trace
+keras_errors   how far Keras's own float32 run is from it, for each name: the largest rms error of
+               several runs that differ only in the order of each batch's rows
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,12 @@ from keras_ref.trace import Trace
 
 __all__ = ["ORDERS", "Reference", "diverges", "live_reference", "thinned"]
 
-ORDERS = (None, 1, 2, 3)  # the row orders of Keras's float32 runs: as given, and three shuffled ones
+ORDERS = (
+    None,
+    1,
+    2,
+    3,
+)  # the row orders of Keras's float32 runs: as given, and three shuffled ones
 SAMPLE = 128  # numbers that a golden pack keeps of a larger array
 SUMS = 8  # signed sums that it keeps of the whole, so that no number is out of sight
 
@@ -70,6 +75,8 @@ def thinned(trace: Trace, sums: bool) -> Trace:
             continue
         thin[name] = flat[np.linspace(0, flat.size - 1, SAMPLE).astype(int)]
         if sums:
-            signs = np.random.RandomState(flat.size % 2**32).randint(0, 2, (SUMS, flat.size)) * 2 - 1
+            signs = (
+                np.random.RandomState(flat.size % 2**32).randint(0, 2, (SUMS, flat.size)) * 2 - 1
+            )
             thin[f"{name}/sums"] = signs @ flat.astype(np.float64) / np.sqrt(flat.size)
     return thin

@@ -32,8 +32,8 @@ class Batch(NamedTuple):
 
 
 def of_scratchnet(model: Any, batches: Sequence[Batch], whole: Iterable[int] = (1,)) -> Trace:
-    """The trace of a compiled ScratchNet model; weights and state are kept after the steps in `whole`,
-    outputs and gradients of the first step only."""
+    """The trace of a compiled ScratchNet model; weights and state are kept after the steps in
+    `whole`, outputs and gradients of the first step only."""
     trace: Trace = {}
     for step, batch in enumerate(batches, start=1):
         at = f"step {step}"

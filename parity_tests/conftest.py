@@ -1,7 +1,7 @@
 """What a case is compared with: Keras itself where it is installed, else the golden packs.
 
-    pytest parity_tests             live with TensorFlow, else from the packs
-    pytest parity_tests --golden    from the packs, whatever is installed
+pytest parity_tests             live with TensorFlow, else from the packs
+pytest parity_tests --golden    from the packs, whatever is installed
 """
 
 from collections.abc import Callable, Iterator

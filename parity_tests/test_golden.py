@@ -1,6 +1,5 @@
 """The golden packs: complete, small, plain, and still what Keras says."""
 
-
 import numpy as np
 import pytest
 

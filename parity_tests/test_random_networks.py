@@ -1,7 +1,7 @@
 """Random small networks: any layers in any order, ties and zeros in the data, three steps, float64.
 
-Hypothesis chooses; when a network fails, it looks for the smallest one that still does, and the report
-names the first quantity that parted.
+Hypothesis chooses; when a network fails, it looks for the smallest one that still does, and the
+report names the first quantity that parted.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Same seed, same run: after `set_random_seed(s)` on both sides, nothing is copied or given.
 
-Initial weights (uniform kinds bit for bit, normal kinds to two units in the last place), every dropout
-mask and the order of the samples are the very ones that Keras on TensorFlow draws, so a whole `fit` can
-be compared loss by loss. What is left between the two is the rounding of sums.
+Initial weights (uniform kinds bit for bit, normal kinds to two units in the last place), every
+dropout mask and the order of the samples are the very ones that Keras on TensorFlow draws, so a
+whole `fit` can be compared loss by loss. What is left between the two is the rounding of sums.
 """
 
 import numpy as np
@@ -99,7 +99,9 @@ def test_order_of_the_samples_inside_fit_is_equal(shuffle, keras):
 
             layer.forward = noted
         else:
-            layer.call = lambda x, order=order: (order.extend(np.asarray(x)[:, 0].astype(int)), x)[1]
+            layer.call = lambda x, order=order: (order.extend(np.asarray(x)[:, 0].astype(int)), x)[
+                1
+            ]
         model.fit(x, x, epochs=2, batch_size=32, shuffle=shuffle, verbose=0, validation_split=0.1)
         orders.append([i for i in order if i < 182])  # the rest are the validation rows
     assert orders[0] == orders[1]
@@ -134,7 +136,9 @@ def losses_of_fit(k, seed, build, optimizer, x, y):
     model = build(k)
     model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
     losses: list[float] = []
-    note = k.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: losses.append(logs["loss"]))
+    note = k.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: losses.append(logs["loss"])
+    )
     history = model.fit(
         x, y, batch_size=64, epochs=3, validation_split=0.1, verbose=0, callbacks=[note]
     )

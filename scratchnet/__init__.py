@@ -16,6 +16,8 @@ The letters of all docstrings:
 Images are (N, H, W, C), the kernel of a convolution (R, S, C, F), that of a dense layer (D, U).
 """
 
+from typing import Any
+
 from scratchnet import (
     activations,
     callbacks,
@@ -33,6 +35,7 @@ from scratchnet import (
     utils,
 )
 from scratchnet.engines import engine, get_engine, set_engine
+from scratchnet.errors import unknown
 from scratchnet.layers import Input
 from scratchnet.models import Sequential
 from scratchnet.study.gradcheck import gradcheck
@@ -61,3 +64,7 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(unknown("scratchnet", name, __all__))

@@ -6,6 +6,7 @@ Each name below is one object. Called like Keras's function of that name it comp
 """
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,9 @@ class Activation:
     backward   dz = dy times df/dz      dy, z, y, dz of that shape
     """
 
-    kinks: tuple[float, ...] = ()  # the z at which the derivative jumps; gradcheck steps around them
+    kinks: tuple[
+        float, ...
+    ] = ()  # the z at which the derivative jumps; gradcheck steps around them
 
     def __init__(self, name: str, **options: Any) -> None:
         self.name = self.__name__ = name
@@ -77,12 +80,16 @@ class Activation:
     def forward(self, z: Array) -> Array:
         """y = f(z)"""
         wanted = "a forward method"
-        raise NotImplementedError(expected(f"Activation '{self.name}'", wanted, "none", "Write one."))
+        raise NotImplementedError(
+            expected(f"Activation '{self.name}'", wanted, "none", "Write one.")
+        )
 
     def backward(self, dy: Array, z: Array, y: Array) -> Array:
         """dz = dy times df/dz"""
         wanted = "a backward method"
-        raise NotImplementedError(expected(f"Activation '{self.name}'", wanted, "none", "Write one."))
+        raise NotImplementedError(
+            expected(f"Activation '{self.name}'", wanted, "none", "Write one.")
+        )
 
     def branches(self, z: Array) -> NDArray[Any]:
         """Which side of its kinks each z is on (for gradcheck)."""
@@ -148,7 +155,9 @@ class Relu(Elementwise):
         slope, cap, threshold = self._settled()
         limit = np.inf if cap is None else float(cap)
         if cap == 6 and threshold == 0:
-            limit = 5.999999999999999  # relu6 is an operation of its own and stops the gradient at 6
+            limit = (
+                5.999999999999999  # relu6 is an operation of its own and stops the gradient at 6
+            )
         return ops.relu_backward, (slope, limit, threshold)
 
 
@@ -180,29 +189,33 @@ class Gelu(Elementwise):
 
 
 class Rowwise(Activation):
-    """Each y depends on all the z along one axis: the engine sees the rows of a matrix."""
+    """Each y depends on all the z along one axis, or several: the engine sees the rows of a matrix."""
 
-    def _axis(self, z: Array) -> int:
+    def _axes(self, z: Array) -> tuple[int, ...]:
         axis = self.options["axis"]
-        if not isinstance(axis, int) or not -z.ndim <= axis < z.ndim:
+        axes = tuple(axis) if isinstance(axis, tuple | list) else (axis,)
+        fit = all(isinstance(a, int) and -z.ndim <= a < z.ndim for a in axes)
+        if not axes or not fit or len({a % z.ndim for a in axes}) < len(axes):
             raise ValueError(
                 expected(f"activations.{self.name}", f"an axis of z {z.shape}", repr(axis))
             )
-        return axis
+        return axes
 
     def forward(self, z: Array) -> Array:
-        return self._on_rows(getattr(ops, f"{self.name}_forward"), self._axis(z), z)
+        return self._on_rows(getattr(ops, f"{self.name}_forward"), self._axes(z), z)
 
     def backward(self, dy: Array, z: Array, y: Array) -> Array:
-        return self._on_rows(getattr(ops, f"{self.name}_backward"), self._axis(z), dy, z, y)
+        return self._on_rows(getattr(ops, f"{self.name}_backward"), self._axes(z), dy, z, y)
 
     @staticmethod
-    def _on_rows(kernel: Callable[..., None], axis: int, *arrays: Array) -> Array:
-        moved = [np.ascontiguousarray(np.moveaxis(a, axis, -1)) for a in arrays]
+    def _on_rows(kernel: Callable[..., None], axes: tuple[int, ...], *arrays: Array) -> Array:
+        last = tuple(range(-len(axes), 0))
+        moved = [np.ascontiguousarray(np.moveaxis(a, axes, last)) for a in arrays]
         shape = moved[0].shape
-        out = np.empty((moved[0].size // shape[-1], shape[-1]), moved[0].dtype)
+        row = prod(shape[-len(axes) :])
+        out = np.empty((moved[0].size // row, row), moved[0].dtype)
         kernel(*(a.reshape(out.shape) for a in moved), out)
-        return np.moveaxis(out.reshape(shape), -1, axis)
+        return np.moveaxis(out.reshape(shape), last, axes)
 
 
 linear = Linear("linear")
@@ -222,13 +235,11 @@ exponential = Elementwise("exponential")
 softmax = Rowwise("softmax", axis=-1)
 log_softmax = Rowwise("log_softmax", axis=-1)
 
-ACTIVATIONS: dict[str, Activation] = {
-    f.name: f
-    for f in (
-        *(linear, relu, relu6, leaky_relu, elu, selu, sigmoid, hard_sigmoid, tanh, softplus),
-        *(softsign, silu, gelu, exponential, softmax, log_softmax),
-    )
-} | {"swish": silu}
+_ALL: tuple[Activation, ...] = (
+    *(linear, relu, relu6, leaky_relu, elu, selu, sigmoid, hard_sigmoid, tanh, softplus),
+    *(softsign, silu, gelu, exponential, softmax, log_softmax),
+)
+ACTIVATIONS = {f.name: f for f in _ALL} | {"swish": silu}
 
 
 def get(identifier: Any) -> Activation:
@@ -259,3 +270,7 @@ def serialize(activation: Activation) -> str:
 def deserialize(config: str) -> Activation:
     """The activation of this name."""
     return get(config)
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(unknown("scratchnet.activations", name, __all__))

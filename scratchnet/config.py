@@ -5,7 +5,14 @@ Nothing is read from the home directory: what a script computes does not depend 
 
 from scratchnet.errors import expected, unknown
 
-__all__ = ["epsilon", "floatx", "image_data_format", "set_epsilon", "set_floatx", "set_image_data_format"]
+__all__ = [
+    "epsilon",
+    "floatx",
+    "image_data_format",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
+]
 
 FLOAT_TYPES = ("float32", "float64")
 
@@ -14,7 +21,9 @@ _epsilon = 1e-7
 
 
 def floatx() -> str:
-    """The float type that layers, losses and initializers use when none is given: "float32" or "float64"."""
+    """The float type that layers, losses and initializers use when none is given: "float32" or
+    "float64".
+    """
     return _floatx
 
 
@@ -65,7 +74,11 @@ def standardize_dtype(dtype: object) -> str:
     """Return "float32" or "float64" for None (the default), a name or a NumPy dtype."""
     if dtype is None:
         return _floatx
-    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", getattr(dtype, "__name__", repr(dtype)))
+    name = (
+        dtype
+        if isinstance(dtype, str)
+        else getattr(dtype, "name", getattr(dtype, "__name__", repr(dtype)))
+    )
     if name not in FLOAT_TYPES:
         raise ValueError(unknown("dtype", name, FLOAT_TYPES))
     return name

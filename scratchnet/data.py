@@ -1,4 +1,6 @@
-"""What goes into fit, evaluate and predict: checked once, whole, before anything happens; then batches."""
+"""What goes into fit, evaluate and predict: checked once, whole, before anything happens; then
+batches.
+"""
 
 from collections.abc import Iterator
 from math import floor
@@ -50,7 +52,8 @@ class Batches:
 
     def rows(self, chosen: Any) -> "Batches":
         """These rows only."""
-        return Batches(*(None if a is None else a[chosen] for a in (self.x, self.y, self.sample_weight)))
+        y, weight = (None if a is None else a[chosen] for a in (self.y, self.sample_weight))
+        return Batches(self.x[chosen], y, weight)
 
     def batches(self, epoch: int) -> Iterator["Batches"]:
         """The batches of one epoch."""
@@ -81,7 +84,9 @@ def _numbers(owner: str, name: str, value: Any, dtype: str = "float64") -> Array
         raise TypeError(expected(owner, wanted, type(value).__name__, hint))
     array = numbers(owner, name, value)
     if array.dtype.kind == "f":
-        _refuse_first(owner, f"finite numbers in {name}", array, ~np.isfinite(array))
+        # an infinite target is lawful, as in Keras: TerminateOnNaN ends what comes of it
+        bad = np.isnan(array) if name == "y" else ~np.isfinite(array)
+        _refuse_first(owner, f"finite numbers in {name}", array, bad)
         limit = np.finfo(dtype).max
         if array.dtype.itemsize > np.dtype(dtype).itemsize:
             _refuse_first(owner, f"{name} that fits {dtype}", array, np.abs(array) > limit)
@@ -154,9 +159,7 @@ def prepare_fit(
         train, validation = _split(model.owner, train, validation_split)
     if class_weight is not None:
         if sample_weight is not None:
-            raise ValueError(
-                expected(model.owner, "class_weight or sample_weight", "both of them")
-            )
+            raise ValueError(expected(model.owner, "class_weight or sample_weight", "both of them"))
         train.sample_weight = _weights_of_classes(model.owner, train.y, class_weight)
     return train, validation
 

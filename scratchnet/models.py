@@ -69,13 +69,17 @@ class Sequential(Trainer):
         """Put a layer on top. If it does not fit, it is refused and the model stays as it was."""
         if isinstance(layer, type) and issubclass(layer, Layer):
             wanted, hint = "a layer", f"Write {layer.__name__}(...)."
-            raise TypeError(expected(self.owner, wanted, f"the class {layer.__name__}", hint))
+            raise ValueError(expected(self.owner, wanted, f"the class {layer.__name__}", hint))
         if not isinstance(layer, Layer):
-            hint = "Add its layers one by one." if isinstance(layer, Sequential) else ""
-            raise TypeError(expected(self.owner, "a layer of scratchnet.layers", repr(layer), hint))
+            hint = "Only instances of Layer can be added."
+            if isinstance(layer, Sequential):
+                hint = "ScratchNet has no models inside models. Add its layers one by one."
+            raise ValueError(
+                expected(self.owner, "a layer of scratchnet.layers", repr(layer), hint)
+            )
         if any(layer is known or layer.name == known.name for known in self._layers):
-            wanted = "layers with names of their own"
-            raise ValueError(expected(self.owner, wanted, f"a second '{layer.name}'"))
+            wanted, hint = "layers with names of their own", "All layers should have unique names."
+            raise ValueError(expected(self.owner, wanted, f"a second '{layer.name}'", hint))
         if isinstance(layer, InputLayer):
             self._add_input(layer)
             return
@@ -94,8 +98,10 @@ class Sequential(Trainer):
 
     def _add_input(self, layer: InputLayer) -> None:
         if self._input is not None or self._layers:
-            wanted = "one Input, before all other layers"
-            raise ValueError(expected(self.owner, wanted, f"another, '{layer.name}'"))
+            wanted, hint = "one Input, before all other layers", ""
+            if self._input is not None:
+                hint = f"It has already been configured for {readable(self._input.batch_shape)}."
+            raise ValueError(expected(self.owner, wanted, f"another, '{layer.name}'", hint))
         self._input = layer
 
     def _match_dtype(self, layer: Layer) -> None:
@@ -125,10 +131,16 @@ class Sequential(Trainer):
     def build(self, input_shape: Shape | None = None) -> None:
         """Create the weights for inputs of this shape, batch dimension first: (None, 28, 28, 1)."""
         self._check_not_empty()
-        if input_shape is None or self.built:
+        if input_shape is None:
+            return
+        shape = sizes(self.owner, "input_shape", input_shape)
+        if self._input is not None and not _match(self._input.batch_shape, shape):
+            wanted = f"the input shape {readable(self._input.batch_shape)}"
+            hint = "The model has already been configured: make a new one."
+            raise ValueError(expected(self.owner, wanted, readable(shape), hint))
+        if self.built:
             return
         if self._input is None:
-            shape = sizes(self.owner, "input_shape", input_shape)
             self._input = InputLayer(batch_shape=shape, dtype=self.dtype)
         try:
             self.compute_output_shape(self._input.batch_shape)  # all must fit before one is built
@@ -142,12 +154,18 @@ class Sequential(Trainer):
 
     def _check_not_empty(self) -> None:
         if not self._layers:
-            raise ValueError(expected(self.owner, "at least one layer", "none", "add() one."))
+            hint = "The model has no layers: add() one."
+            raise ValueError(expected(self.owner, "at least one layer", "none", hint))
 
     @property
     def layers(self) -> list[Layer]:
         """The layers, without the Input."""
         return list(self._layers)
+
+    @layers.setter
+    def layers(self, value: Any) -> None:
+        wanted, hint = "layers put in one by one", "Use `add()` and `pop()`."
+        raise AttributeError(expected(f"{self.owner}.layers", wanted, "an assignment", hint))
 
     @property
     def built(self) -> bool:
@@ -224,8 +242,8 @@ class Sequential(Trainer):
     def backward(self, dy: Any) -> Array:
         """The gradient with respect to the input, from dy, the one with respect to the output.
 
-        Needs a forward(x, training=True) before. Afterwards every layer holds its `dy` and `dx`, and
-        in `grads` the gradient of each of its `params`.
+        Needs a forward(x, training=True) before. Afterwards every layer holds its `dy` and `dx`,
+        and in `grads` the gradient of each of its `params`.
         """
         self._check_not_empty()
         dy = np.ascontiguousarray(numbers(self.owner, "dy", dy), dtype=self.dtype)
@@ -239,13 +257,14 @@ class Sequential(Trainer):
     def backward_from(
         self, top: int, gradient: Array, after_activation: bool = True, lowest: int | None = None
     ) -> Array | None:
-        """Walk back from layer `top` down to the pixels, or to layer `lowest`, which then computes no dx.
+        """Walk back from layer `top` down to the pixels, or to layer `lowest`, which then computes
+        no dx.
 
-        `gradient` is dy of layer `top`, or with after_activation=False its dz, which a cross-entropy
-        gives where the layer ends in softmax.
+        `gradient` is dy of layer `top`, or with after_activation=False its dz, which a
+        cross-entropy gives where the layer ends in softmax.
         """
         self.pack()
-        dy: Array | None = gradient
+        dy: Any = gradient
         for index in range(top, (lowest or 0) - 1, -1):
             layer = self._layers[index]
             layer.needs_dx = lowest is None or index > lowest
@@ -279,15 +298,15 @@ class Sequential(Trainer):
         if self._input is None:
             self.compute_output_shape((None, *shape[1:]))
             return
-        wanted = self._input.batch_shape
-        fits = len(shape) == len(wanted) and all(
-            w is None or w == s for w, s in zip(wanted, shape, strict=True)
-        )
-        if not fits:
+        # as in Keras, the batch size of an Input binds nobody: a last batch may be smaller
+        wanted = (None, *self._input.batch_shape[1:])
+        if not _match(wanted, (None, *shape[1:])):
             first = self._layers[0]
             first.check_input_shape((None, *shape[1:]))  # says what to do, where it knows
             raise ValueError(
-                expected(first.owner, f"x of shape {readable(wanted)}", readable((None, *shape[1:])))
+                expected(
+                    first.owner, f"x of shape {readable(wanted)}", readable((None, *shape[1:]))
+                )
             )
 
     def __call__(self, x: Any, training: bool = False) -> Array:
@@ -298,8 +317,8 @@ class Sequential(Trainer):
     def pack(self) -> None:
         """Lay all parameters in one flat array and all gradients in another: trained ones first.
 
-        Does nothing while they lie there already. It also looks whether another model took one of the
-        layers into its own arrays meanwhile, or layers were frozen.
+        Does nothing while they lie there already. It also looks whether another model took one of
+        the layers into its own arrays meanwhile, or layers were frozen.
         """
         arrays = [(layer, key) for layer in self._layers for key in layer.params]
         arrays.sort(key=lambda pair: not pair[0].trainable)  # stable: the order within stays
@@ -445,6 +464,13 @@ class Sequential(Trainer):
 
     def __repr__(self) -> str:
         return f"<Sequential name={self.name}, built={self.built}>"
+
+
+def _match(one: Shape, other: Shape) -> bool:
+    """Whether the two can be the shape of one array; None is any size."""
+    if len(one) != len(other):
+        return False
+    return all(a == b or a is None or b is None for a, b in zip(one, other, strict=True))
 
 
 def load_model(

@@ -99,7 +99,9 @@ class Network:
         return model
 
     def prepare(self, images: NDArray[Any], labels: NDArray[Any]) -> tuple[Any, Any]:
-        """Images (N, 28, 28) of bytes as this network's input from 0 to 1, labels one-hot (float32)."""
+        """Images (N, 28, 28) of bytes as this network's input from 0 to 1, labels one-hot
+        (float32).
+        """
         shape = (28, 28, 1) if self.build is cnn else (784,)
         x = images.reshape(len(images), *shape).astype(np.float32) / np.float32(255)
         return x, np.eye(10, dtype=np.float32)[np.asarray(labels, int)]

@@ -1,6 +1,7 @@
 """How a string, a config or an object becomes the thing it names: one rule for every kind of thing.
 
-Each module keeps a table `name -> class` under its classes and a `get(identifier)` that calls `lookup`.
+Each module keeps a table `name -> class` under its classes and a `get(identifier)` that calls
+`lookup`.
 """
 
 from typing import Any
@@ -36,7 +37,9 @@ def deserialize(kind: str, config: dict[str, Any], table: dict[str, type]) -> An
     wanted, hint = 'a config {"class_name": str, "config": dict}', "Use serialize()."
     if not isinstance(config, dict):
         raise TypeError(expected(kind, wanted, repr(config), hint))
-    if not isinstance(config.get("class_name"), str) or not isinstance(config.get("config", {}), dict):
+    if not isinstance(config.get("class_name"), str) or not isinstance(
+        config.get("config", {}), dict
+    ):
         raise ValueError(expected(kind, wanted, repr(config), hint))
     name = config["class_name"]
     if name not in table:
@@ -45,7 +48,9 @@ def deserialize(kind: str, config: dict[str, Any], table: dict[str, type]) -> An
 
 
 def names(*classes: type, **aliases: type) -> dict[str, type]:
-    """The table for these classes: each under its class name and its snake_case name, then the aliases."""
+    """The table for these classes: each under its class name and its snake_case name, then the
+    aliases.
+    """
     table: dict[str, type] = {}
     for cls in classes:
         table[cls.__name__] = cls
@@ -66,5 +71,10 @@ def lookup(kind: str, identifier: Any, table: dict[str, type], base: type) -> An
             return table[identifier]()
         raise ValueError(unknown(kind, identifier, table))
     raise TypeError(
-        expected(kind, f"a name, a config, a {base.__name__} or None", repr(identifier), f"Known: {', '.join(sorted(table))}.")
+        expected(
+            kind,
+            f"a name, a config, a {base.__name__} or None",
+            repr(identifier),
+            f"Known: {', '.join(sorted(table))}.",
+        )
     )

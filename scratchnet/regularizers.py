@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratchnet import registry
-from scratchnet.errors import expected
+from scratchnet.errors import expected, unknown
 from scratchnet.registry import Configurable, names, serialize
 from scratchnet.utils.rounding import through_float32
 
@@ -125,3 +125,7 @@ def deserialize(config: dict[str, Any]) -> Regularizer:
     """The regularizer that `serialize` described."""
     regularizer: Regularizer = registry.deserialize("Regularizer", config, REGULARIZERS)
     return regularizer
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(unknown("scratchnet.regularizers", name, __all__))

@@ -1,7 +1,7 @@
 """compile, fit, evaluate, predict: the loop over epochs and batches, as Keras has it.
 
-One step is: forward, loss, backward, update. `StepByStep` does it layer by layer with the operations
-of the engine in use. An engine that knows how to do whole lists of layers at once offers
+One step is: forward, loss, backward, update. `StepByStep` does it layer by layer with the
+operations of the engine in use. An engine that knows how to do whole lists of layers at once offers
 `plan(model)` and returns an object with the same four methods.
 """
 
@@ -85,13 +85,16 @@ class Trainer:
     ) -> None:
         """Choose the optimizer, the loss and the metrics, by name or as objects.
 
-        The last four arguments tune TensorFlow in Keras; they change no number here and are ignored.
+        The last four arguments tune TensorFlow in Keras; they change no number here and are
+        ignored.
         """
         refuse(self.owner, loss_weights=(loss_weights, None))
         chosen_optimizer = optimizers.get(optimizer)
-        chosen_loss = losses.get(loss)
+        chosen_loss = losses.as_loss(loss)
         if chosen_optimizer is None:
-            raise ValueError(expected(self.owner, "an optimizer", "None", "compile(optimizer=...)."))
+            raise ValueError(
+                expected(self.owner, "an optimizer", "None", "compile(optimizer=...).")
+            )
         if chosen_loss is not None and chosen_loss.reduction in (None, "none"):
             wanted = "a loss that is reduced to one number"
             raise ValueError(expected(self.owner, wanted, f"reduction {chosen_loss.reduction!r}"))
@@ -138,14 +141,18 @@ class Trainer:
     # ------------------------------------------------------------------ one step
 
     def _logits_layer(self: Any, training: bool) -> int | None:
-        """The index of the layer whose z a cross-entropy starts from, None if it must take the output.
+        """The index of the layer whose z a cross-entropy starts from, None if it must take the
+        output.
 
-        Keras on TensorFlow follows the output back to the softmax or sigmoid that made it, unless an
-        operation in between made new numbers of it.
+        Keras on TensorFlow follows the output back to the softmax or sigmoid that made it, unless
+        an operation in between made new numbers of it.
         """
         for index in range(len(self._layers) - 1, -1, -1):
             layer = self._layers[index]
-            if isinstance(layer, ActivatedLayer) and layer.activation.name in ("softmax", "sigmoid"):
+            if isinstance(layer, ActivatedLayer) and layer.activation.name in (
+                "softmax",
+                "sigmoid",
+            ):
                 return index
             if not layer.passes_logits(training):
                 return None
@@ -193,7 +200,8 @@ class Trainer:
         return dx
 
     def loss_and_gradients(self: Any, x: Any, y: Any, sample_weight: Any = None) -> float:
-        """The loss of a batch in training mode; all gradients are left in the layers, none is applied.
+        """The loss of a batch in training mode; all gradients are left in the layers, none is
+        applied.
 
         Every layer then holds x, y, dy, dx and grads: the place to look around.
         """
@@ -285,12 +293,12 @@ class Trainer:
     ) -> Any:
         """Train, and return the History.
 
-        validation_split   the last rows, cut off before anything is shuffled: floor(n * (1 - split))
-                           rows are left to train on
+        validation_split   the last rows, cut off before anything is shuffled: floor(n * (1 -
+                           split)) rows are left to train on
         shuffle            True: in the order that Keras on TensorFlow takes from the seed of
-                           utils.set_random_seed, the same in every epoch, or without a seed in a fresh
-                           one each; "reshuffle": a new order each epoch from the seed as well;
-                           "batch": within batches; False: as given
+                           utils.set_random_seed, the same in every epoch, or without a seed in a
+                           fresh one each; "reshuffle": a new order each epoch from the seed as
+                           well; "batch": within batches; False: as given
         history            the mean over all samples of what each batch showed before its update
 
         All data are checked before anything is trained.

@@ -1,5 +1,7 @@
 """Things that act while a model is trained, evaluated or asked to predict."""
 
+from typing import Any
+
 from scratchnet.callbacks.callback import Callback
 from scratchnet.callbacks.callback_list import CallbackList
 from scratchnet.callbacks.csv_logger import CSVLogger
@@ -10,6 +12,7 @@ from scratchnet.callbacks.learning_rate import LearningRateScheduler, ReduceLROn
 from scratchnet.callbacks.monitor import MonitorCallback
 from scratchnet.callbacks.progbar_logger import ProgbarLogger
 from scratchnet.callbacks.terminate_on_nan import TerminateOnNaN
+from scratchnet.errors import unknown
 
 __all__ = [
     "CSVLogger",
@@ -24,3 +27,7 @@ __all__ = [
     "ReduceLROnPlateau",
     "TerminateOnNaN",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(unknown("scratchnet.callbacks", name, __all__))

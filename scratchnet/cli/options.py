@@ -71,7 +71,7 @@ def table(*columns: str, title: str | None = None) -> Table:
     made = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     made.title_style = "bold"
     for index, column in enumerate(columns):
-        made.add_column(column, justify="right" if index else "left", no_wrap=index > 0)
+        made.add_column(column, justify="right" if index else "left", no_wrap=True)
     return made
 
 

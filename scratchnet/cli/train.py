@@ -89,7 +89,8 @@ def train(
         loss, accuracy = model.evaluate(*test, verbose=0)
     model.save(out)
     console.print(f"test loss {loss:.4f}, accuracy {accuracy:.4f} ({len(test[0]):,} digits)")
-    console.print(f"{_seconds(clock.seconds)}; saved as {out}", soft_wrap=True)
+    console.print(_seconds(clock.seconds))
+    console.print(f"saved as {out}", soft_wrap=True, markup=False)
 
 
 def _seconds(seconds: list[float]) -> str:

@@ -1,7 +1,7 @@
-"""Engine "numba": the functions of `loops`, compiled. There is one source for both, so there is nothing to read here.
+"""Engine "numba": the functions of `loops`, compiled. There is one source for both.
 
-Each function of `loops` is copied with two names changed: `prange`, which is plain `range` there, becomes Numba's
-threaded one, and calls from one function to another reach the compiled versions.
+Each function of `loops` is copied with two names changed: `prange`, which is plain `range` there,
+becomes Numba's threaded one, and calls from one function to another reach the compiled versions.
 """
 
 from types import FunctionType, ModuleType
@@ -15,14 +15,15 @@ __all__ = list(loops.__all__)
 
 
 def _compile(module: ModuleType) -> dict[str, Any]:
-    """Compile every function of a module against a copy of its globals; machine code is kept on disk."""
+    """Compile every function of a module; the machine code is kept on disk."""
     namespace = dict(vars(module), prange=numba.prange)
     for name, function in vars(module).items():
         if not isinstance(function, FunctionType) or function.__module__ != module.__name__:
             continue
         copy = FunctionType(function.__code__, namespace, name, function.__defaults__)
         copy.__module__, copy.__doc__ = function.__module__, function.__doc__
-        # boundscheck and fastmath stay off: no rewriting of sums, NaN and infinity keep their meaning
+        # boundscheck and fastmath stay off: no rewriting of sums, NaN and infinity keep their
+        # meaning
         namespace[name] = numba.njit(
             copy,
             parallel="prange" in function.__code__.co_names,

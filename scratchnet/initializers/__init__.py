@@ -7,7 +7,7 @@ import numpy as np
 
 from scratchnet import registry
 from scratchnet.config import standardize_dtype
-from scratchnet.errors import expected
+from scratchnet.errors import expected, unknown
 from scratchnet.initializers.constant_initializers import Constant, Identity, Ones, Zeros
 from scratchnet.initializers.initializer import Array, Initializer, Shape
 from scratchnet.initializers.random_initializers import (
@@ -122,3 +122,7 @@ def _copies_of(values: Any) -> Callable[..., Array]:
 def deserialize(config: dict[str, Any]) -> Any:
     """The initializer that `serialize` described."""
     return registry.deserialize("Initializer", config, TABLE)
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(unknown("scratchnet.initializers", name, __all__))

@@ -1,5 +1,8 @@
 """Layers, by Keras's names."""
 
+from typing import Any
+
+from scratchnet.errors import unknown
 from scratchnet.layers.activation import Activation, LeakyReLU, ReLU, Softmax
 from scratchnet.layers.base import ActivatedLayer, Layer
 from scratchnet.layers.convolution import Conv2D, Convolution2D
@@ -56,3 +59,7 @@ LAYERS: dict[str, type[Layer]] = {
         *(Rescaling, Reshape, Softmax, ZeroPadding2D),
     )
 }
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(unknown("scratchnet.layers", name, __all__))

@@ -63,7 +63,9 @@ class ReLU(Activation):
             ("threshold", threshold),
         ):
             if not is_number(value) or not value >= 0:
-                raise ValueError(expected(self.owner, f"{name} of 0 or more", repr(value)))
+                never = "a negative value" if name == "max_value" else "None or a negative value"
+                hint = f"{name} of a ReLU layer cannot be {never}."
+                raise ValueError(expected(self.owner, f"{name} of 0 or more", repr(value), hint))
         self.max_value = max_value
         self.negative_slope = negative_slope
         self.threshold = threshold
@@ -87,7 +89,9 @@ class LeakyReLU(Activation):
         super().__init__("leaky_relu", **kwargs)
         if not is_number(negative_slope) or not negative_slope >= 0:
             wanted = "negative_slope of 0 or more"
-            raise ValueError(expected(self.owner, wanted, repr(negative_slope)))
+            never = "None" if negative_slope is None else "a negative value"
+            hint = f"The negative_slope value of a Leaky ReLU layer cannot be {never}."
+            raise ValueError(expected(self.owner, wanted, repr(negative_slope), hint))
         self.negative_slope = negative_slope
         self.activation = activations.Relu("leaky_relu", negative_slope=negative_slope)
 

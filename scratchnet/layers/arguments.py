@@ -23,10 +23,11 @@ def is_number(value: Any) -> bool:
 
 def positive(owner: str, name: str, value: Any) -> int:
     """The value as an int above zero."""
+    hint = f"`{name}` must be a positive integer."
     if not is_int(value):
-        raise TypeError(expected(owner, f"{name} as an int", repr(value)))
+        raise ValueError(expected(owner, f"{name} as an int", repr(value), hint))
     if value <= 0:
-        raise ValueError(expected(owner, f"{name} above 0", repr(value)))
+        raise ValueError(expected(owner, f"{name} above 0", repr(value), hint))
     return int(value)
 
 
@@ -51,6 +52,10 @@ def sizes(owner: str, name: str, value: Any) -> tuple[int | None, ...]:
 
 def numbers(owner: str, name: str, value: Any) -> NDArray[Any]:
     """The value as an array of numbers with a batch axis."""
+    if hasattr(value, "compute_output_shape"):  # an Input or another layer
+        hint = "ScratchNet has no functional models: write Sequential([Input(...), layer, ...])."
+        got = f"{type(value).__name__} '{value.name}'"
+        raise TypeError(expected(owner, f"{name} as an array of numbers", got, hint))
     try:
         array = np.asarray(value)
     except ValueError:

@@ -22,7 +22,7 @@ from scratchnet.utils.naming import auto_name
 __all__ = ["ActivatedLayer", "Array", "Layer", "Shape"]
 
 Array = NDArray[np.floating]
-Shape = tuple[int | None, ...]  # with the batch dimension first, None where it is not known
+Shape = tuple[Any, ...]  # ints, with the batch dimension first, None where it is not known
 
 
 class Layer(Configurable):
@@ -91,15 +91,23 @@ class Layer(Configurable):
 
     def _known_arguments(self) -> set[str]:
         """What the constructors of this class and its bases take by name."""
-        codes = [c.__init__.__code__ for c in type(self).__mro__ if "__init__" in vars(c) and c is not object]
-        names = {n for code in codes for n in code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]}
+        codes = [
+            c.__init__.__code__
+            for c in type(self).__mro__
+            if "__init__" in vars(c) and c is not object
+        ]
+        names = {
+            n
+            for code in codes
+            for n in code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+        }
         return names
 
     # ------------------------------------------------------------------ building
 
     def build(self, input_shape: Shape) -> None:
-        """Create the weights for inputs of this shape (batch dimension first). Subclasses add theirs
-        with `add_weight` and then call this."""
+        """Create the weights for inputs of this shape (batch dimension first). Subclasses add
+        theirs with `add_weight` and then call this."""
         self.input_shape = tuple(input_shape)
         self.built = True
 
@@ -143,8 +151,11 @@ class Layer(Configurable):
         """dx of this dy, for the last training forward; sets `grads`."""
         raise NotImplementedError(f"{self.owner}: expected a backward method, got none. Write one.")
 
-    def __call__(self, x: Any, training: bool = False) -> Array:
+    def __call__(self, x: Any, training: bool = False, mask: Any = None) -> Array:
         """forward, after building the layer on first use and turning x into an array of its dtype."""
+        if mask is not None:
+            wanted, hint = "no mask", "ScratchNet has no masking."
+            raise NotImplementedError(expected(self.owner, wanted, type(mask).__name__, hint))
         array = np.ascontiguousarray(numbers(self.owner, "x", x), dtype=self.dtype)
         shape = (None, *array.shape[1:])
         self.check_input_shape(shape)
@@ -249,6 +260,7 @@ class ActivatedLayer(Layer):
 
     activation: Activation
     z: Array | None = None  # what went into the activation in the last forward
+    dz: Array | None = None  # its gradient, where the loss started from it
 
     def backward(self, dy: Array) -> Array | None:
         saved = self.take_saved()

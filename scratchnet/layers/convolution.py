@@ -103,6 +103,8 @@ class Conv2D(ActivatedLayer):
         self.add_weight("kernel", kernel_shape, self.kernel_initializer, self.kernel_regularizer)
         if self.use_bias:
             self.add_weight("bias", (self.filters,), self.bias_initializer, self.bias_regularizer)
+        else:
+            self.bias = None
         super().build(input_shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

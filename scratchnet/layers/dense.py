@@ -69,6 +69,8 @@ class Dense(ActivatedLayer):
         self.add_weight("kernel", shape, self.kernel_initializer, self.kernel_regularizer)
         if self.use_bias:
             self.add_weight("bias", shape[1:], self.bias_initializer, self.bias_regularizer)
+        else:
+            self.bias = None
         super().build(input_shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scratchnet import random
 from scratchnet.errors import expected
@@ -20,9 +21,10 @@ class Dropout(Layer):
     backward   dx = dy * keep / (1 - rate), with the same keep
     shapes     x, y, dx, dy (N, ...)   keep the same, or `noise_shape` where that is given
 
-    The scale keeps the expected value of y at x, so nothing changes at prediction. The masks are the
-    ones that Keras on TensorFlow draws from the same seed: call k of this layer takes the stream of
-    the pair (seed, k). `mask` gives them instead: an array (1 keeps, 0 drops), or a function of k.
+    The scale keeps the expected value of y at x, so nothing changes at prediction. The masks are
+    the ones that Keras on TensorFlow draws from the same seed: call k of this layer takes the
+    stream of the pair (seed, k). `mask` gives them instead: an array (1 keeps, 0 drops), or a
+    function of k.
 
     source     Srivastava et al., "Dropout" (2014), section 10, "inverted" scaling
     """
@@ -39,7 +41,8 @@ class Dropout(Layer):
         if not is_number(rate):
             raise TypeError(expected(self.owner, "rate as a number", repr(rate)))
         if not 0 <= rate <= 1:
-            raise ValueError(expected(self.owner, "rate from 0 to 1", repr(rate)))
+            hint = "Invalid value received for argument `rate`. Expected a float value between 0 and 1."
+            raise ValueError(expected(self.owner, "rate from 0 to 1", repr(rate), hint))
         self.rate = rate
         self.seed = seed
         self.noise_shape = self._check_noise_shape(noise_shape)
@@ -51,13 +54,21 @@ class Dropout(Layer):
     def _check_noise_shape(self, noise_shape: Any) -> Shape | None:
         if noise_shape is None:
             return None
-        wanted = "noise_shape as a tuple of ints above 0 or None"
+        shape: tuple[Any, ...] = ()
         if isinstance(noise_shape, str) or not hasattr(noise_shape, "__iter__"):
-            raise ValueError(expected(self.owner, wanted, repr(noise_shape)))
-        shape = tuple(noise_shape)
-        if not all(d is None or (isinstance(d, int) and d > 0) for d in shape):
-            raise ValueError(expected(self.owner, wanted, repr(noise_shape)))
-        return shape
+            wrong = "a tuple or list of integers"
+        else:
+            shape = tuple(noise_shape)
+            if not all(d is None or isinstance(d, int) for d in shape):
+                wrong = "all elements to be integers or None"
+            elif not all(d is None or d > 0 for d in shape):
+                wrong = "all dimensions to be positive integers or None"
+            else:
+                return shape
+        wanted = "noise_shape as a tuple of ints above 0 or None"
+        # Keras's own words, for code that looks for them
+        hint = f"Invalid value received for argument `noise_shape`. Expected {wrong}."
+        raise ValueError(expected(self.owner, wanted, repr(noise_shape), hint))
 
     def _check_mask(self, mask: Any) -> Array | Callable[[int], Array] | None:
         if mask is None or callable(mask):
@@ -83,7 +94,7 @@ class Dropout(Layer):
             raise ValueError(expected(self.owner, wanted, str(self.mask.shape)))
         return tuple(input_shape)
 
-    def draw_mask(self, shape: tuple[int, ...]) -> Array:
+    def draw_mask(self, shape: tuple[int, ...]) -> NDArray[Any]:
         """The mask of the next training call, which it counts: 1 keeps, 0 drops."""
         assert self.seed_generator is not None
         seed, call = self.seed_generator.next()

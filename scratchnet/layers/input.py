@@ -1,5 +1,6 @@
 """Where the shape of the data is written down."""
 
+import warnings
 from typing import Any
 
 from scratchnet.errors import expected
@@ -11,6 +12,8 @@ __all__ = ["Input", "InputLayer"]
 
 class InputLayer(Layer):
     """The first entry of a Sequential: says what shape comes in, and computes nothing."""
+
+    sparse = ragged = False  # Keras's names for kinds of input that are not here
 
     def __init__(
         self,
@@ -24,12 +27,20 @@ class InputLayer(Layer):
         **kwargs: Any,
     ) -> None:
         if "input_shape" in kwargs and shape is None:
+            warnings.warn(
+                "Argument `input_shape` is deprecated. Use `shape` instead.", stacklevel=2
+            )
             shape = kwargs.pop("input_shape")
         super().__init__(name=name, dtype=dtype, **kwargs)
         refuse(self.owner, sparse=(sparse or None, None), ragged=(ragged or None, None))
         if (shape is None) == (batch_shape is None):
-            got = "both" if shape is not None else "neither"
-            raise ValueError(expected(self.owner, "either shape or batch_shape", got))
+            got, hint = "neither", "You must pass a `shape` argument."
+            if shape is not None:
+                got, hint = "both", "You cannot pass both `shape` and `batch_shape`."
+            raise ValueError(expected(self.owner, "either shape or batch_shape", got, hint))
+        if batch_shape is not None and batch_size is not None:
+            hint = "You cannot pass both `batch_size` and `batch_shape`."
+            raise ValueError(expected(self.owner, "either batch_size or batch_shape", "both", hint))
         if batch_shape is None:
             shape = sizes(self.owner, "shape", [shape] if is_int(shape) else shape)
             batch_shape = (*sizes(self.owner, "batch_size", [batch_size]), *shape)

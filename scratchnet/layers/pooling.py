@@ -74,7 +74,8 @@ class MaxPoolingSaved(NamedTuple):
 
     shape: tuple[int, ...]  # of x with its padding
     sides: Sides  # how much of it is padding
-    argmax: NDArray[np.integer]  # (N, P, Q, C) which tap r*S + s of the window was the first maximum
+    # (N, P, Q, C) which tap r*S + s of the window was the first maximum
+    argmax: NDArray[np.integer]
 
 
 class MaxPooling2D(Pooling2D):
@@ -123,7 +124,7 @@ class AveragePooling2D(Pooling2D):
     shapes     x, dx (N, H, W, C)   y, dy (N, P, Q, C)   counts (P, Q)
     """
 
-    def _counts(self, x: Array, sides: Sides, positions: tuple[int, int]) -> Array:
+    def _counts(self, x: Array, sides: Sides, positions: Shape) -> Array:
         """Real pixels in each window: real rows times real columns."""
         along = []
         for axis in (0, 1):

@@ -56,11 +56,14 @@ class Reshape(Layer):
             raise TypeError(expected(self.owner, wanted, repr(target_shape)))
         shape = tuple(target_shape)
         if not all(hasattr(d, "__index__") and (d > 0 or d == -1) for d in shape):
+            hint = f"Each must be a non-negative integer or -1: target_shape={shape}."
             raise ValueError(
-                expected(self.owner, "target_shape of ints above 0 or -1", repr(target_shape))
+                expected(self.owner, "target_shape of ints above 0 or -1", repr(target_shape), hint)
             )
         if shape.count(-1) > 1:
-            raise ValueError(expected(self.owner, "at most one -1 in target_shape", repr(shape)))
+            hint = f"There can be at most one unknown dimension: target_shape={shape}."
+            wanted = "at most one -1 in target_shape"
+            raise ValueError(expected(self.owner, wanted, repr(shape), hint))
         self.target_shape = tuple(int(d) for d in shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -1,11 +1,20 @@
-"""Where the windows of a convolution or a pooling lie: output sizes, and the padding around an image."""
+"""Where the windows of a convolution or a pooling lie: output sizes, and the padding around an
+image.
+"""
 
 import numpy as np
 
 from scratchnet.errors import expected
 from scratchnet.layers.base import Array, Shape
 
-__all__ = ["crop", "image_output_shape", "output_size", "padding_amounts", "pad", "standardize_padding"]
+__all__ = [
+    "crop",
+    "image_output_shape",
+    "output_size",
+    "padding_amounts",
+    "pad",
+    "standardize_padding",
+]
 
 Sides = tuple[tuple[int, int], tuple[int, int]]  # (top, bottom), (left, right)
 
@@ -18,7 +27,9 @@ def standardize_padding(owner: str, padding: str) -> str:
 
 
 def output_size(size: int, window: int, stride: int, padding: str) -> int:
-    """How many windows fit along one axis: "valid" keeps them inside, "same" gives ceil(size / stride)."""
+    """How many windows fit along one axis: "valid" keeps them inside, "same" gives ceil(size /
+    stride).
+    """
     return -(-size // stride) if padding == "same" else (size - window) // stride + 1
 
 
@@ -49,7 +60,8 @@ def image_output_shape(
 def padding_amounts(
     size: tuple[int, int], window: tuple[int, int], strides: tuple[int, int], padding: str
 ) -> Sides:
-    """How many rows and columns to add: as few as the windows need, the odd one at the bottom or right.
+    """How many rows and columns to add: as few as the windows need, the odd one at the bottom or
+    right.
 
     source    TensorFlow's rule for "SAME" (tf.nn, "Notes on padding"); other frameworks differ
     """
@@ -61,7 +73,9 @@ def padding_amounts(
 
 
 def pad(x: Array, sides: Sides, value: float = 0.0) -> Array:
-    """x (N, H, W, C) with rows and columns of `value` around each image; x itself if there are none."""
+    """x (N, H, W, C) with rows and columns of `value` around each image; x itself if there are
+    none.
+    """
     (top, bottom), (left, right) = sides
     if not top + bottom + left + right:
         return x

@@ -3,6 +3,7 @@
 from typing import Any
 
 from scratchnet import registry
+from scratchnet.errors import unknown
 from scratchnet.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -29,6 +30,7 @@ __all__ = [
     "MeanAbsoluteError",
     "MeanSquaredError",
     "SparseCategoricalCrossentropy",
+    "as_loss",
     "binary_crossentropy",
     "categorical_crossentropy",
     "deserialize",
@@ -66,8 +68,19 @@ _FUNCTIONS: dict[Any, type[Loss]] = {
 }
 
 
-def get(identifier: Any) -> Loss | None:
-    """The loss of this name, config or class; a function of this package stands for its class."""
+def get(identifier: Any) -> Any:
+    """The loss of this name, config or class, as Keras has it: the name of a class gives a Loss,
+    that of a function, and an alias such as "mse", the function, which returns one value a sample.
+    """
+    if isinstance(identifier, str) and identifier in LOSSES:
+        cls = LOSSES[identifier]
+        if identifier != cls.__name__:
+            return next(function for function, made in _FUNCTIONS.items() if made is cls)
+    return identifier if any(identifier is f for f in _FUNCTIONS) else as_loss(identifier)
+
+
+def as_loss(identifier: Any) -> Loss | None:
+    """What `get` would find, as a Loss: with the reduction and the gradient that training needs."""
     if callable(identifier) and not isinstance(identifier, Loss | type):
         if identifier in _FUNCTIONS:
             return _FUNCTIONS[identifier]()
@@ -83,3 +96,7 @@ def serialize(loss: Loss) -> dict[str, Any] | None:
 def deserialize(config: dict[str, Any]) -> Loss:
     """The loss that `serialize` described."""
     return registry.deserialize("Loss", config, LOSSES)  # type: ignore[no-any-return]
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(unknown("scratchnet.losses", name, __all__))

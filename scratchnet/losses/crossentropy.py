@@ -1,12 +1,13 @@
 """Cross-entropies: how surprised the prediction is by the label.
 
-Each has two paths. From *logits* z nothing can overflow, and the gradient is as plain as p - y. From
-*probabilities* p the logarithm must be kept finite, so p is clipped to [epsilon, 1 - epsilon], and
-where that happened no gradient flows.
+Each has two paths. From *logits* z nothing can overflow, and the gradient is as plain as p - y.
+From *probabilities* p the logarithm must be kept finite, so p is clipped to [epsilon, 1 - epsilon],
+and where that happened no gradient flows.
 
-Keras on TensorFlow takes the logits' path whenever it can see them: a softmax or a sigmoid remembers
-what went into it (`_keras_logits`), and every one of these losses starts from there, whichever of the
-two it was. Training here does the same (`training.py`), by asking the loss for `on_logits()`.
+Keras on TensorFlow takes the logits' path whenever it can see them: a softmax or a sigmoid
+remembers what went into it (`_keras_logits`), and every one of these losses starts from there,
+whichever of the two it was. Training here does the same (`training.py`), by asking the loss for
+`on_logits()`.
 """
 
 from typing import Any
@@ -42,8 +43,8 @@ def log_softmax(z: Array) -> Array:
 def clip_probabilities(p: Array, dtype: Any) -> tuple[Array, Array]:
     """p kept within [epsilon, 1 - epsilon], and where it was already (only there a gradient flows).
 
-    The bounds are numbers of `dtype`, the predictions' own: 1 - 1e-7 in float32 is 1 - 1.19e-7, which
-    decides how large the loss of a saturated float32 output can get, here as in Keras.
+    The bounds are numbers of `dtype`, the predictions' own: 1 - 1e-7 in float32 is 1 - 1.19e-7,
+    which decides how large the loss of a saturated float32 output can get, here as in Keras.
     """
     kind = np.dtype(dtype).type
     low, high = float(kind(config.epsilon())), float(kind(1 - config.epsilon()))
@@ -58,7 +59,8 @@ class Crossentropy(Loss):
 
     def on_logits(self) -> "Crossentropy":
         """The same loss, from logits: precondition, y_pred is what went into softmax or sigmoid."""
-        return self.from_config({**self.get_config(), "from_logits": True})  # type: ignore[no-any-return]
+        config = {**self.get_config(), "from_logits": True}
+        return self.from_config(config)  # type: ignore[no-any-return]
 
     def _check_smoothing(self, label_smoothing: float) -> float:
         number = isinstance(label_smoothing, int | float) and not isinstance(label_smoothing, bool)
@@ -101,8 +103,8 @@ class CategoricalCrossentropy(Crossentropy):
         y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
         if y_true.shape != y_pred.shape:
             hint = (
-                "They must have the same shape. "
-                "Use to_categorical(labels), or sparse_categorical_crossentropy for class numbers."
+                "Use to_categorical(labels), or sparse_categorical_crossentropy for class numbers: "
+                "here both must have the same shape."
             )
             wanted = f"y_true of the shape of y_pred {y_pred.shape}"
             raise ValueError(expected(self.owner, wanted, str(y_true.shape), hint))
@@ -136,7 +138,7 @@ class CategoricalCrossentropy(Crossentropy):
 
     def check_labels(self, y_true: Array, output_shape: tuple[int | None, ...]) -> None:
         if y_true.shape[1:] != tuple(output_shape[1:]):
-            hint = "Use to_categorical(labels), or sparse_categorical_crossentropy for class numbers."
+            hint = "Use to_categorical(labels), or sparse_categorical_crossentropy for classes."
             wanted = f"labels of shape {with_n(output_shape[1:])}"
             raise ValueError(expected(self.owner, wanted, with_n(y_true.shape[1:]), hint))
         check_range(self.owner, y_true)
@@ -268,7 +270,7 @@ class BinaryCrossentropy(Crossentropy):
         y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
         if y_true.shape != y_pred.shape:
             wanted = f"y_true of the shape of y_pred {y_pred.shape}"
-            hint = "They must have the same shape."
+            hint = "Both must have the same shape."
             raise ValueError(expected(self.owner, wanted, str(y_true.shape), hint))
         y_true, y_pred = y_true.astype(np.float64), y_pred.astype(np.float64)
         if self.label_smoothing:

@@ -1,7 +1,9 @@
-"""What every loss is: one value for each sample, a rule that makes them one number, and the gradient.
+"""What every loss is: one value for each sample, a rule that makes them one number, and the
+gradient.
 
 The 1/N of the mean is applied here, once: `gradient` is that of the reduced loss, so no layer
-divides by anything. Losses are computed in float64 whatever the predictions' dtype, and rounded once.
+divides by anything. Losses are computed in float64 whatever the predictions' dtype, and rounded
+once.
 """
 
 from typing import Any
@@ -28,7 +30,8 @@ class Loss(Configurable):
     gradient   d(reduction) / d(y_pred), of the shape of y_pred
 
     reduction  "sum_over_batch_size" (= "mean"): sum / number of values;  "sum";
-               "mean_with_sample_weight": sum / sum of weights;  "none" or None: the values themselves
+               "mean_with_sample_weight": sum / sum of weights;  "none" or None: the values
+               themselves
     """
 
     takes_logits = False  # True for the cross-entropies, which can start from the logits
@@ -131,7 +134,9 @@ class Loss(Configurable):
 def as_float(x: Any) -> Array:
     """x as a float array: float32 and float64 stay, everything else becomes the default float."""
     array = np.asarray(x)
-    return array if array.dtype in (np.float32, np.float64) else array.astype(standardize_dtype(None))
+    return (
+        array if array.dtype in (np.float32, np.float64) else array.astype(standardize_dtype(None))
+    )
 
 
 def values_of(loss: Loss, y_true: Any, y_pred: Any) -> Array:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from scratchnet import registry
+from scratchnet.errors import unknown
 from scratchnet.losses import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -113,3 +114,7 @@ def get(identifier: Any) -> Any:
     if callable(identifier) and not isinstance(identifier, type | Metric):
         return identifier
     return registry.lookup("metric", identifier, METRICS, Metric)
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(unknown("scratchnet.metrics", name, __all__))

@@ -79,6 +79,8 @@ class PositiveRate(Metric):
                         self._owner(),
                         f"y_pred of shape (N, K) with a class {self.class_id}",
                         str(p.shape),
+                        "When class_id is provided, y_pred must be a 2D array with shape "
+                        f"(num_samples, num_classes), found shape: {p.shape}.",
                     )
                 )
             p, t = p[..., self.class_id, None], t[..., self.class_id, None]

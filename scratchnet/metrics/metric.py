@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scratchnet import config
+from scratchnet import config, initializers
 from scratchnet.errors import expected
 from scratchnet.registry import Configurable
 from scratchnet.utils.naming import auto_name
@@ -42,12 +42,12 @@ class Metric(Configurable):
     def add_variable(
         self,
         shape: Sequence[int] = (),
-        initializer: str = "zeros",
+        initializer: Any = "zeros",
         dtype: Any = "float64",
         name: str | None = None,
     ) -> NDArray[Any]:
         """A new array of zeros that `reset_state` will empty; `name` is accepted and not kept."""
-        if initializer != "zeros":
+        if not isinstance(initializers.get(initializer), initializers.Zeros):
             raise ValueError(
                 expected(
                     self._owner(),
@@ -63,7 +63,7 @@ class Metric(Configurable):
     def add_weight(
         self,
         shape: Sequence[int] = (),
-        initializer: str = "zeros",
+        initializer: Any = "zeros",
         dtype: Any = "float64",
         name: str | None = None,
     ) -> NDArray[Any]:

@@ -5,6 +5,7 @@ learning rate.
 from typing import Any
 
 from scratchnet import registry
+from scratchnet.errors import unknown
 from scratchnet.optimizers import schedules
 from scratchnet.optimizers.adagrad import Adagrad
 from scratchnet.optimizers.adam import Adam
@@ -46,3 +47,7 @@ def deserialize(config: dict[str, Any]) -> Optimizer:
     """The optimizer that `serialize` described."""
     optimizer: Optimizer = get(config)
     return optimizer
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(unknown("scratchnet.optimizers", name, __all__))

@@ -130,7 +130,8 @@ class Optimizer(Configurable):
                 self._expected(
                     "a schedule or a function in place of the one it was made with",
                     repr(learning_rate),
-                    "Its learning rate is not settable: give the constructor a float instead.",
+                    "This optimizer was created with a `LearningRateSchedule` or a function, so its "
+                    "learning rate is not settable: give the constructor a float instead.",
                 )
             )
         self._check("learning_rate", learning_rate, "a finite number", math.isfinite)

@@ -115,9 +115,6 @@ def _build(config: dict[str, Any], compile: bool) -> "Sequential":
         for layer in config["config"]["layers"]
     ]
     settings = _compile_arguments(config.get("compile_config")) if compile else None
-    if isinstance(inside.get("trainable"), bool) and not inside["trainable"]:
-        for layer in layers:
-            layer.trainable = False
     model = Sequential(layers, name=inside.get("name"))
     if not model.built and inside.get("build_input_shape"):
         model.build(tuple(inside["build_input_shape"]))

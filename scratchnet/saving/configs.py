@@ -35,8 +35,9 @@ def to_keras(value: Any) -> Any:
         return [to_keras(v) for v in value]
     if isinstance(value, np.generic):
         return value.item()
-    if callable(value) and getattr(value, "__module__", "").startswith("scratchnet."):
-        return value.__name__  # one of our functions, e.g. metrics.categorical_accuracy
+    name = getattr(value, "__name__", None)
+    if name is not None and getattr(metrics, name, None) is value:
+        return name  # a function that Keras has too, e.g. metrics.categorical_accuracy
     if value is None or isinstance(value, str | int | float | bool):
         return value
     wanted, hint = "things that have a name in Keras", "Such a model keeps its weights only."

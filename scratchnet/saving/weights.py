@@ -139,8 +139,8 @@ def _match_layers(store: Any, model: "Sequential", owner: str) -> list[tuple[NDA
 
 
 def _match_optimizer(store: Any, model: "Sequential", owner: str) -> list[tuple[NDArray[Any], Any]]:
-    """The same for the optimizer's state; with a warning and without it where the counts differ, as
-    in Keras."""
+    """The same for the optimizer's state; none, with a warning, where the counts differ, as in
+    Keras."""
     if model.optimizer is None:
         return []
     datasets, state = _variables(store, "optimizer"), model.optimizer.variables

@@ -194,7 +194,7 @@ def _loads(module: str) -> bool:
 
 
 def _numba_cache() -> tuple[Path, bool]:
-    """Where compiled functions are kept, in Numba's own order of places, and whether they can be."""
+    """Where compiled functions are kept, in Numba's order of places, and whether they can be."""
     from numba.core import config as settings
     from numba.misc import appdirs
 

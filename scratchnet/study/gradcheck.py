@@ -1,8 +1,9 @@
 """The gradient, checked against the definition of a derivative.
 
-For every number w of the parameters and of the input: (loss(w + h) - loss(w - h)) / (2h), in float64.
-Where a step of h carries some z over a kink (ReLU at 0, another maximum in a pooling window) the two
-sides belong to different formulas and the quotient means nothing: such a number is skipped and named.
+For every number w of the parameters and of the input: (loss(w + h) - loss(w - h)) / (2h), in
+float64. Where a step of h carries some z over a kink (ReLU at 0, another maximum in a pooling
+window) the two sides belong to different formulas and the quotient means nothing: such a number is
+skipped and named.
 """
 
 from collections.abc import Iterator
@@ -125,7 +126,9 @@ def _in_float64(model: "Sequential") -> "Sequential":
     copy.build(model.input_shape)
     copy.set_weights([np.asarray(w, np.float64) for w in model.get_weights()])
     for ours, theirs in zip(copy.layers, model.layers, strict=True):
-        ours.__dict__.update({k: v for k, v in theirs.__dict__.items() if k in ("mask", "trainable")})
+        ours.__dict__.update(
+            {k: v for k, v in theirs.__dict__.items() if k in ("mask", "trainable")}
+        )
         if getattr(theirs, "seed_generator", None) is not None:
             ours.seed_generator.state = theirs.seed_generator.state
     copy.compile("sgd", model.loss)

@@ -9,7 +9,7 @@ from scratchnet.layers import Layer
 def assert_gradients(
     layer: Layer, shape: tuple[int, ...], rng: np.random.Generator, n: int = 3, samples: int = 25
 ) -> None:
-    """The layer alone under a squared error with random targets, so that dy is random, in float64."""
+    """The layer alone, in float64, under a squared error with random targets: dy is random."""
     if not layer.built:
         layer = type(layer).from_config({**layer.get_config(), "dtype": "float64"})
     model = Sequential([Input(shape), layer], dtype="float64")

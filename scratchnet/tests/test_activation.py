@@ -37,3 +37,27 @@ def test_layers_hold_the_options_they_were_given():
 def test_linear_lets_the_loss_look_through():
     assert Activation("linear").passes_logits(True)
     assert not Activation("relu").passes_logits(True)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: ReLU(max_value=-1), "max_value of a ReLU layer cannot be a negative value"),
+        (
+            lambda: ReLU(negative_slope=None),
+            "negative_slope of a ReLU layer cannot be None or a negative",
+        ),
+        (
+            lambda: ReLU(threshold=-1),
+            "threshold of a ReLU layer cannot be None or a negative value",
+        ),
+        (lambda: LeakyReLU(None), "negative_slope value of a Leaky ReLU layer cannot be None"),
+        (
+            lambda: LeakyReLU(-1),
+            "negative_slope value of a Leaky ReLU layer cannot be a negative value",
+        ),
+    ],
+)
+def test_wrong_options_are_refused_in_the_words_of_keras(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()

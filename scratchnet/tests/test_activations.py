@@ -54,7 +54,9 @@ def test_softmax_is_the_share_of_each_exponential(each_engine):
     np.testing.assert_allclose(
         activations.softmax(z), [[0.125, 0.25, 0.625], [0.375, 0.375, 0.25]], rtol=1e-14
     )
-    np.testing.assert_allclose(np.exp(activations.log_softmax(z)), activations.softmax(z), rtol=1e-14)
+    np.testing.assert_allclose(
+        np.exp(activations.log_softmax(z)), activations.softmax(z), rtol=1e-14
+    )
     np.testing.assert_allclose(activations.softmax(z, axis=0).sum(axis=0), 1, rtol=1e-14)
 
 
@@ -104,7 +106,9 @@ def test_large_inputs_stay_finite_and_keep_their_dtype(name, dtype, each_engine)
 def test_slope_on_a_kink_is_that_of_tensorflow(name, options, z, slope, each_engine):
     f = type(ACTIVATIONS[name])(name, **{**ACTIVATIONS[name].options, **options})
     z = np.array([z])
-    np.testing.assert_allclose(f.backward(np.array([3.0]), z, f.forward(z)), [3 * slope], rtol=1e-14)
+    np.testing.assert_allclose(
+        f.backward(np.array([3.0]), z, f.forward(z)), [3 * slope], rtol=1e-14
+    )
 
 
 def test_a_name_and_its_activation_lead_to_each_other():
@@ -115,6 +119,22 @@ def test_a_name_and_its_activation_lead_to_each_other():
         assert f.name in repr(f)
     assert activations.get(None) is activations.linear
     assert activations.get("swish") is activations.silu
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_several_axes_are_one_row(name, each_engine):
+    f, rng = ACTIVATIONS[name], np.random.default_rng(0)
+    z, dy = rng.normal(size=(2, 2, 3, 4))
+    over_two = type(f)(name, axis=(2, 0))
+    y = f(z, axis=(2, 0))
+    rows = z.transpose(1, 2, 0).reshape(3, 8)
+    np.testing.assert_allclose(y.transpose(1, 2, 0).reshape(3, 8), f(rows), rtol=1e-13)
+    dz = over_two.backward(dy, z, y).transpose(1, 2, 0).reshape(3, 8)
+    wanted = f.backward(dy.transpose(1, 2, 0).reshape(3, 8), rows, f(rows))
+    np.testing.assert_allclose(dz, wanted, rtol=1e-12)
+    for axis in ((0, 3), (0, 0), (1, -2), (), 1.0):
+        with pytest.raises(ValueError, match=r"expected an axis of z \(2, 3, 4\), got"):
+            f(z, axis=axis)
 
 
 def test_ints_are_taken_as_the_default_float():

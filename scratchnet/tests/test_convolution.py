@@ -84,7 +84,9 @@ def test_dtype_in_is_dtype_out(dtype, rng, each_engine):
 def test_other_channels_than_built_for_raise():
     layer = Conv2D(3, 2, name="c")
     layer.build((None, 5, 4, 2))
-    with pytest.raises(ValueError, match=r"Conv2D 'c': expected x of shape \(N, H, W, 2\), got \(N, 5, 4, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"Conv2D 'c': expected x of shape \(N, H, W, 2\), got \(N, 5, 4, 3\)"
+    ):
         layer(np.zeros((1, 5, 4, 3)))
 
 
@@ -105,3 +107,10 @@ def test_lowest_layer_computes_no_dx(rng):
     y = layer(rng.normal(size=(2, 4, 4, 1)), training=True)
     layer.needs_dx = False
     assert layer.backward(np.ones_like(y)) is None
+
+
+def test_without_bias_the_bias_is_none():
+    layer = Conv2D(2, 1, use_bias=False)
+    layer.build((None, 3, 3, 1))
+    assert layer.bias is None
+    assert len(layer.weights) == 1

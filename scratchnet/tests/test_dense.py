@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.layers import Dense
+from scratchnet.layers import Dense, Input
 from scratchnet.tests.gradients import assert_gradients
 
 
@@ -27,7 +27,13 @@ def test_backward_is_the_transposed_product(each_engine):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"use_bias": False}, {"activation": "relu"}, {"activation": "softmax"}, {"activation": "gelu"}],
+    [
+        {},
+        {"use_bias": False},
+        {"activation": "relu"},
+        {"activation": "softmax"},
+        {"activation": "gelu"},
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("shape", [(7,), (2, 5), (2, 3, 5)], ids=str)
@@ -51,7 +57,7 @@ def test_weights_are_reached_by_name_and_read_as_copies(rng):
     layer.get_weights()[0][...] = 7
     assert not (layer.kernel == 7).any()
     assert layer.count_params() == 15
-    with pytest.raises(AttributeError, match="'Dense' object has no attribute 'gamma'"):
+    with pytest.raises(AttributeError, match=r"'Dense' object has no attribute 'gamma'"):
         layer.gamma  # noqa: B018
 
 
@@ -90,3 +96,28 @@ def test_config_makes_the_layer_again():
     assert again.get_config() == layer.get_config()
     assert not again.use_bias
     assert again.activity_regularizer.get_config() == layer.activity_regularizer.get_config()
+
+
+def test_without_bias_the_bias_is_none():
+    layer = Dense(2, use_bias=False)
+    assert layer([[1.0, 2.0]]).shape == (1, 2)
+    assert layer.bias is None
+    assert len(layer.weights) == 1
+
+
+@pytest.mark.parametrize("units", [0, -3, 2.5, None, "64", True])
+def test_units_are_a_positive_integer(units):
+    with pytest.raises(ValueError, match="expected units .* must be a positive integer"):
+        Dense(units)
+
+
+def test_masks_and_layers_as_input_are_refused():
+    with pytest.raises(
+        NotImplementedError,
+        match=r"Dense 'd': expected no mask, got ndarray\. ScratchNet has no masking",
+    ):
+        Dense(2, name="d")(np.ones((1, 2)), mask=np.ones(1))
+    with pytest.raises(
+        TypeError, match=r"got InputLayer 'in'\. ScratchNet has no functional models"
+    ):
+        Dense(2)(Input((2,), name="in"))

@@ -1,5 +1,7 @@
 """Dropout: what is dropped is dropped both ways, and the masks are those of the seed."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -69,20 +71,45 @@ def test_given_masks_are_used_instead(rng):
     assert layer(x, training=True).tolist() == [[0, 2, 0, 0]] * 3
 
 
-@pytest.mark.parametrize("options", [{"mask": lambda call: np.ones(3)}, {"noise_shape": (2, 1), "mask": None}])
+@pytest.mark.parametrize(
+    "options", [{"mask": lambda call: np.ones(3)}, {"noise_shape": (2, 1), "mask": None}]
+)
 def test_a_mask_that_does_not_fit_the_batch_raises(options):
     layer = Dropout(0.5, name="d", **options)
-    with pytest.raises(ValueError, match=r"Dropout 'd': expected a mask that fits x of shape \(3, 4\), got \((3,|2, 1)\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"Dropout 'd': expected a mask that fits x of shape \(3, 4\), got \((3,|2, 1)\)",
+    ):
         layer(np.ones((3, 4)), training=True)
 
 
 def test_backward_after_predict_raises():
     model = Sequential([Input((4,)), Dense(3), Dropout(0.5)])
     model(np.ones((2, 4)))
-    with pytest.raises(RuntimeError, match="Dropout 'dropout.*a forward pass with training=True"):
+    with pytest.raises(RuntimeError, match=r"Dropout 'dropout.*a forward pass with training=True"):
         model.backward(np.ones((2, 3)))
 
 
 def test_config_makes_the_layer_again():
     layer = Dropout(0.3, noise_shape=[None, 1], seed=5)
     assert Dropout.from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rate": -0.5}, "`rate`. Expected a float value between 0 and 1."),
+        ({"rate": 0.5, "noise_shape": "x"}, "`noise_shape`. Expected a tuple or list of integers."),
+        (
+            {"rate": 0.5, "noise_shape": (1.5,)},
+            "`noise_shape`. Expected all elements to be integers or None.",
+        ),
+        (
+            {"rate": 0.5, "noise_shape": (2, 0)},
+            "`noise_shape`. Expected all dimensions to be positive integers or None.",
+        ),
+    ],
+)
+def test_wrong_options_are_refused_in_the_words_of_keras(options, words):
+    with pytest.raises(ValueError, match=re.escape(f"Invalid value received for argument {words}")):
+        Dropout(**options)

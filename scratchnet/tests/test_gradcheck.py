@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from scratchnet import Input, Sequential, gradcheck
-from scratchnet.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, MaxPooling2D, ReLU
+from scratchnet.layers import (
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPooling2D,
+    ReLU,
+)
 
 
 def network(dtype=None):
@@ -55,7 +63,9 @@ class WrongDense(Dense):
 @pytest.mark.parametrize("broken", ["kernel", "bias", "input"])
 def test_a_wrong_gradient_is_found_and_named(broken, rng, monkeypatch):
     monkeypatch.setattr(WrongDense, "broken", broken)
-    monkeypatch.setitem(__import__("scratchnet.layers", fromlist=["LAYERS"]).LAYERS, "WrongDense", WrongDense)
+    monkeypatch.setitem(
+        __import__("scratchnet.layers", fromlist=["LAYERS"]).LAYERS, "WrongDense", WrongDense
+    )
     model = Sequential([Input((4,)), WrongDense(3, name="wrong"), Dense(2)])
     model.compile("sgd", "mse")
     result = gradcheck(model, rng.normal(size=(5, 4)), rng.normal(size=(5, 2)))

@@ -26,17 +26,30 @@ HAND = [
     (CategoricalCrossentropy(label_smoothing=0.5), [[0.0, 1.0]], [[0.5, 0.5]], [LOG2]),
     (SparseCategoricalCrossentropy(), [1, 0], [[0.75, 0.25], [0.5, 0.5]], [2 * LOG2, LOG2]),
     (SparseCategoricalCrossentropy(from_logits=True), [[1]], [[np.log(3.0), 0.0]], [2 * LOG2]),
-    (SparseCategoricalCrossentropy(ignore_class=0), [1, 0], [[0.75, 0.25], [0.5, 0.5]], [2 * LOG2, 0.0]),
+    (
+        SparseCategoricalCrossentropy(ignore_class=0),
+        [1, 0],
+        [[0.75, 0.25], [0.5, 0.5]],
+        [2 * LOG2, 0.0],
+    ),
     (BinaryCrossentropy(), [[1.0, 0.0]], [[0.25, 0.5]], [1.5 * LOG2]),
     (BinaryCrossentropy(from_logits=True), [[1.0]], [[-np.log(3.0)]], [2 * LOG2]),
-    (BinaryCrossentropy(label_smoothing=0.5), [[1.0]], [[0.25]], [0.75 * 2 * LOG2 - 0.25 * np.log(0.75)]),
+    (
+        BinaryCrossentropy(label_smoothing=0.5),
+        [[1.0]],
+        [[0.25]],
+        [0.75 * 2 * LOG2 - 0.25 * np.log(0.75)],
+    ),
 ]
 IDS = [f"{type(row[0]).__name__}-{i}" for i, row in enumerate(HAND)]
 
 GRADIENTS = [
     *(cls() for cls in (MeanSquaredError, MeanAbsoluteError, Huber)),
     Huber(0.3, "sum"),
-    *(cls() for cls in (CategoricalCrossentropy, SparseCategoricalCrossentropy, BinaryCrossentropy)),
+    *(
+        cls()
+        for cls in (CategoricalCrossentropy, SparseCategoricalCrossentropy, BinaryCrossentropy)
+    ),
     *(
         cls(from_logits=True, reduction=reduction)
         for cls in (CategoricalCrossentropy, SparseCategoricalCrossentropy, BinaryCrossentropy)
@@ -62,7 +75,13 @@ def labels_for(loss, rng, shape):
     if isinstance(loss, SparseCategoricalCrossentropy):
         return rng.integers(0, shape[-1], size=shape[:-1])
     if isinstance(loss, CategoricalCrossentropy):
-        return np.moveaxis(np.eye(shape[loss.axis])[rng.integers(0, shape[loss.axis], np.delete(shape, loss.axis))], -1, loss.axis)
+        return np.moveaxis(
+            np.eye(shape[loss.axis])[
+                rng.integers(0, shape[loss.axis], np.delete(shape, loss.axis))
+            ],
+            -1,
+            loss.axis,
+        )
     if isinstance(loss, BinaryCrossentropy):
         return rng.integers(0, 2, size=shape).astype(float)
     return rng.normal(size=shape)
@@ -135,10 +154,10 @@ def test_weights_that_sum_to_nothing_give_nothing():
 def test_loss_and_gradient_have_the_dtype_of_the_prediction(dtype):
     y_pred = np.array([[0.25, 0.75]], dtype)
     for name in ("categorical_crossentropy", "binary_crossentropy", "mse", "mae", "huber"):
-        loss = losses.get(name)
+        loss = losses.as_loss(name)
         assert loss([[0, 1]], y_pred).dtype == dtype
         assert loss.gradient([[0, 1]], y_pred).dtype == dtype
-        assert getattr(losses, losses.get(name).name.removesuffix("_loss"))([[0, 1]], y_pred).dtype == dtype
+        assert losses.get(name)([[0, 1]], y_pred).dtype == dtype
 
 
 def test_labels_of_rank_one_meet_predictions_of_one_column():
@@ -150,7 +169,9 @@ def test_functions_return_the_values():
     y_true, y_pred = [[0.0, 1.0], [1.0, 0.0]], [[0.5, 0.5], [0.75, 0.25]]
     expected = [LOG2, -np.log(0.75)]
     np.testing.assert_allclose(losses.categorical_crossentropy(y_true, y_pred), expected, rtol=1e-6)
-    np.testing.assert_allclose(losses.sparse_categorical_crossentropy([1, 0], y_pred), expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        losses.sparse_categorical_crossentropy([1, 0], y_pred), expected, rtol=1e-6
+    )
     np.testing.assert_allclose(losses.binary_crossentropy(y_true, y_pred), expected, rtol=1e-6)
     np.testing.assert_allclose(losses.mean_squared_error(y_true, y_pred), [0.25, 0.0625])
     np.testing.assert_allclose(losses.mean_absolute_error(y_true, y_pred), [0.5, 0.25])
@@ -165,9 +186,66 @@ def test_config_makes_the_loss_again(loss):
 
 
 def test_names_functions_and_classes_lead_to_the_same_loss():
-    for identifier in ("mse", "MSE", "mean_squared_error", "MeanSquaredError", losses.mean_squared_error, MeanSquaredError):
+    for identifier in (
+        "mse",
+        "MSE",
+        "mean_squared_error",
+        "MeanSquaredError",
+        losses.mean_squared_error,
+        MeanSquaredError,
+    ):
+        assert type(losses.as_loss(identifier)) is MeanSquaredError
+    assert losses.as_loss(None) is None
+
+
+def test_get_gives_the_function_for_its_name_and_a_loss_for_the_name_of_a_class():
+    for identifier in ("mse", "MSE", "mean_squared_error", losses.mean_squared_error):
+        assert losses.get(identifier) is losses.mean_squared_error
+    for identifier in ("MeanSquaredError", MeanSquaredError, losses.serialize(MeanSquaredError())):
         assert type(losses.get(identifier)) is MeanSquaredError
+    for name in ("huber", "bce", "categorical_crossentropy", "sparse_categorical_crossentropy"):
+        assert callable(losses.get(name)) and not isinstance(losses.get(name), losses.Loss)
+    loss = MeanSquaredError()
+    assert losses.get(loss) is loss
     assert losses.get(None) is None
+
+
+@pytest.mark.parametrize(
+    "loss", [MeanSquaredError(), BinaryCrossentropy(), SparseCategoricalCrossentropy()]
+)
+def test_a_column_of_weights_is_one_weight_a_sample(loss):
+    y_pred = np.array([[0.25, 0.75], [0.5, 0.5], [0.875, 0.125]])
+    y_true = np.array([0, 1, 1])
+    if not isinstance(loss, SparseCategoricalCrossentropy):
+        y_true = np.eye(2)[y_true]
+    flat, column = np.array([1.0, 2.0, 4.0]), np.array([[1.0], [2.0], [4.0]])
+    assert loss(y_true, y_pred, column) == loss(y_true, y_pred, flat)
+    np.testing.assert_array_equal(
+        loss.gradient(y_true, y_pred, column), loss.gradient(y_true, y_pred, flat)
+    )
+
+
+def test_unreduced_values_keep_the_column_of_their_weights():
+    loss = MeanSquaredError(reduction="none")
+    values = loss([[0.0], [0.0]], [[1.0], [2.0]], [[3.0], [5.0]])
+    np.testing.assert_array_equal(values, [[3.0], [20.0]])
+
+
+def test_delta_is_written_only_where_it_is_not_the_default():
+    assert Huber().get_config() == {"name": "huber_loss", "reduction": "sum_over_batch_size"}
+    assert Huber(2.0).get_config()["delta"] == 2.0
+
+
+def test_labels_of_another_shape_are_refused_in_the_words_of_keras():
+    for loss in (CategoricalCrossentropy(), BinaryCrossentropy()):
+        with pytest.raises(
+            ValueError, match=r"expected y_true of the shape.*must have the same shape"
+        ):
+            loss([[1.0], [0.0]], [[0.5, 0.5], [0.5, 0.5]])
+    with pytest.raises(
+        ValueError, match=r"expected axis -1, got 0\. Only axis=-1 .* Received: axis=0"
+    ):
+        SparseCategoricalCrossentropy(axis=0)
 
 
 def test_on_logits_keeps_every_option():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet import config, losses, metrics
+from scratchnet import config, initializers, losses, metrics
 from scratchnet.metrics.resolve import flatten, log_names, resolve, sees_logits
 
 LABELS = np.array([2, 0, 1, 1])
@@ -416,3 +416,17 @@ def test_flatten_makes_nothing():
 def test_compile_refuses_what_is_no_metric(given, error, message):
     with pytest.raises(error, match=message):
         flatten(given)
+
+
+def test_a_sum_may_be_made_with_the_initializer_itself():
+    metric = metrics.Metric(name="mine")
+    for zeros in ("zeros", initializers.Zeros(), initializers.Zeros):
+        assert metric.add_variable((2,), initializer=zeros).tolist() == [0, 0]
+    with pytest.raises(ValueError, match='expected initializer "zeros"'):
+        metric.add_variable((2,), initializer=initializers.Ones())
+
+
+def test_a_class_of_predictions_without_classes_is_refused_in_the_words_of_keras():
+    for metric in (metrics.Precision(class_id=2), metrics.Recall(class_id=2)):
+        with pytest.raises(ValueError, match="When class_id is provided, y_pred must be a 2D array"):
+            metric([0, 1], [0.2, 0.7])

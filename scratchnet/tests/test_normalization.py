@@ -63,7 +63,9 @@ def test_a_constant_channel_is_finite(each_engine):
 
 def test_other_channels_than_built_for_raise(rng):
     layer = filled(BatchNormalization(name="b"), (3,), rng)
-    with pytest.raises(ValueError, match=r"'b': expected x with 3 channels on axis -1, got \(N, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"'b': expected x with 3 channels on axis -1, got \(N, 4\)"
+    ):
         layer(np.zeros((2, 4)))
 
 

@@ -63,6 +63,12 @@ def test_padding_is_left_out_of_the_mean(each_engine):
     assert dx[0, :, :, 0].tolist() == [[1, 1, 1], [1, 1, 1], [3, 3, 5]]
 
 
+def test_mean_of_ones_is_one_under_any_padding(each_engine):
+    for options in ({"strides": 1}, {"strides": 2}, {"strides": (1, 2)}):
+        y = AveragePooling2D((3, 4), padding="same", **options)(np.ones((1, 5, 6, 1)))
+        assert (y == 1).all()
+
+
 def test_equal_maxima_of_a_channel_share_the_gradient(each_engine):
     layer = GlobalMaxPooling2D()
     assert layer(IMAGE, training=True).tolist() == [[5.0]]
@@ -74,13 +80,19 @@ def test_global_average_spreads_the_gradient(each_engine):
     layer = GlobalAveragePooling2D(keepdims=True, dtype="float64")
     assert layer(IMAGE, training=True).shape == (1, 1, 1, 1)
     assert layer(IMAGE, training=True).ravel()[0] == pytest.approx(11 / 9, rel=1e-15)
-    np.testing.assert_allclose(layer.backward(np.full((1, 1, 1, 1), 18.0)), np.full(IMAGE.shape, 2.0))
+    np.testing.assert_allclose(
+        layer.backward(np.full((1, 1, 1, 1), 18.0)), np.full(IMAGE.shape, 2.0)
+    )
 
 
-@pytest.mark.parametrize("name", ["MaxPooling2D", "AveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling2D"])
+@pytest.mark.parametrize(
+    "name", ["MaxPooling2D", "AveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling2D"]
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_dtype_in_is_dtype_out_and_backward_needs_a_forward(name, dtype, rng, each_engine):
-    layer = getattr(layers, name)(**{"dtype": dtype} | ({"pool_size": 2} if "Global" not in name else {}))
+    layer = getattr(layers, name)(
+        **{"dtype": dtype} | ({"pool_size": 2} if "Global" not in name else {})
+    )
     with pytest.raises(RuntimeError, match="a forward pass with training=True before backward"):
         layer.backward(np.zeros((2, 2, 2, 3), dtype))
     y = layer(rng.normal(size=(2, 5, 4, 3)), training=True)
@@ -92,7 +104,11 @@ def test_dtype_in_is_dtype_out_and_backward_needs_a_forward(name, dtype, rng, ea
 
 
 def test_config_makes_the_layer_again():
-    for layer in (MaxPooling2D((3, 2), 1, "same"), AveragePooling2D(3, (2, 1)), GlobalMaxPooling2D(keepdims=True)):
+    for layer in (
+        MaxPooling2D((3, 2), 1, "same"),
+        AveragePooling2D(3, (2, 1)),
+        GlobalMaxPooling2D(keepdims=True),
+    ):
         assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
     assert MaxPooling2D((3, 2)).strides == (3, 2)
     assert layers.MaxPool2D is MaxPooling2D

@@ -8,7 +8,9 @@ from scratchnet.tests.gradients import assert_gradients
 
 
 @pytest.mark.parametrize(
-    ("scale", "offset"), [(1 / 255, 0.0), (2, -1), ([1.0, 2.0, 3.0], 0.5), (np.full((4, 1), 0.5), 0)], ids=str
+    ("scale", "offset"),
+    [(1 / 255, 0.0), (2, -1), ([1.0, 2.0, 3.0], 0.5), (np.full((4, 1), 0.5), 0)],
+    ids=str,
 )
 def test_gradients_match_central_difference(scale, offset, rng):
     assert_gradients(Rescaling(scale, offset), (4, 3), rng)

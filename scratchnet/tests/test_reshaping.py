@@ -51,3 +51,10 @@ def test_backward_needs_a_training_forward(layer):
     layer(np.ones((2, 3, 2)))
     with pytest.raises(RuntimeError, match="a forward pass with training=True before backward"):
         layer.backward(np.ones((2, 6)))
+
+
+def test_target_shapes_are_refused_in_the_words_of_keras():
+    with pytest.raises(ValueError, match=r"non-negative integer or -1: target_shape=\(-2, 5\)"):
+        Reshape((-2, 5))
+    with pytest.raises(ValueError, match=r"at most one unknown dimension: target_shape=\(-1, -1\)"):
+        Reshape((-1, -1))

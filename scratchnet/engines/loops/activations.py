@@ -1,10 +1,11 @@
 """Activations, one number at a time: y = f(z) and dz = dy * f'(z).
 
-Every array is flat (M,), except for softmax and log_softmax, which look at a row (M, K). `y` enters the backward pass
-where the derivative is simplest in the output. Each branch is the one that cannot overflow.
+Every array is flat (M,), except for softmax and log_softmax, which look at a row (M, K). `y` enters
+the backward pass where the derivative is simplest in the output. Each branch is the one that cannot
+overflow.
 
-Two constants are float32 numbers even in float64 work, because TensorFlow casts them through float32 (`tf.nn.gelu`);
-the last digits of a float64 gelu depend on it.
+Two constants are float32 numbers even in float64 work, because TensorFlow casts them through
+float32 (`tf.nn.gelu`); the last digits of a float64 gelu depend on it.
 
 Whatever takes an exponential or a logarithm is computed in float64 and rounded once, on store.
 """
@@ -66,8 +67,8 @@ def relu_forward(z, negative_slope, max_value, threshold, y):
 def relu_backward(dy, z, y, negative_slope, limit, threshold, dz):
     """dz = dy * f', f' = 1 where threshold < z <= limit, negative_slope where z < threshold, else 0
 
-    `limit` is the largest z that max_value leaves alone. At z = threshold = 0 the slope of the left side holds
-    (TensorFlow's rule), at another threshold none.
+    `limit` is the largest z that max_value leaves alone. At z = threshold = 0 the slope of the left
+    side holds (TensorFlow's rule), at another threshold none.
     """
     for i in prange(z.size):
         if z[i] > threshold:
@@ -246,7 +247,8 @@ def softmax_forward(z, y):
 
     shapes    z, y (M, K)
     threads   one row m each
-    derived   subtracting the largest z of the row changes nothing in the quotient, and no exp can overflow
+    derived   subtracting the largest z of the row changes nothing in the quotient, and no exp can
+              overflow
     """
     M, K = z.shape
     for m in prange(M):

@@ -1,7 +1,9 @@
-"""The two-dimensional convolution (strictly, the cross-correlation: the kernel is not flipped), as Keras has it.
+"""The two-dimensional convolution, as Keras has it: the kernel is not flipped, so strictly speaking
+it is the cross-correlation.
 
-The image arrives already padded, so that every tap of every window lies inside it. A window's corner moves by the
-strides (sh, sw); its taps lie the dilation rate (dh, dw) apart. A tap is one position (r, s) of the kernel.
+The image arrives already padded, so that every tap of every window lies inside it. A window's
+corner moves by the strides (sh, sw); its taps lie the dilation rate (dh, dw) apart. A tap is one
+position (r, s) of the kernel.
 """
 
 import numpy as np
@@ -12,7 +14,7 @@ __all__ = ["conv2d_dkernel", "conv2d_dx", "conv2d_forward"]
 
 
 def conv2d_forward(x, kernel, bias, strides, dilation, z):
-    """z[n, p, q, f] = bias[f] + sum over r, s, c of x[n, p*sh + r*dh, q*sw + s*dw, c] * kernel[r, s, c, f]
+    """z[n,p,q,f] = bias[f] + sum over r,s,c of x[n, p*sh + r*dh, q*sw + s*dw, c] * kernel[r,s,c,f]
 
     shapes    x (N, H, W, C) padded   kernel (R, S, C, F)   bias (F,)   z (N, P, Q, F)
     threads   one sample n each
@@ -43,7 +45,8 @@ def conv2d_dx(dz, kernel, strides, dilation, dx):
 
     shapes    dz (N, P, Q, F)   kernel (R, S, C, F)   dx (N, H, W, C), the padded image's
     threads   one sample n each
-    derived   every window that read a pixel sends its gradient back to it through the tap that read it
+    derived   every window that read a pixel sends its gradient back to it through the tap that read
+              it
     """
     N, P, Q, F = dz.shape
     R, S, C, _ = kernel.shape
@@ -79,7 +82,8 @@ def conv2d_dkernel(x, dz, strides, dilation, dkernel):
     """dkernel[r, s, c, f] = sum over n, p, q of x[n, p*sh + r*dh, q*sw + s*dw, c] * dz[n, p, q, f]
 
     shapes    x (N, H, W, C) padded   dz (N, P, Q, F)   dkernel (R, S, C, F)
-    threads   one tap (r, s) each: no cell is written by two threads, so the result does not depend on their number
+    threads   one tap (r, s) each: no cell is written by two threads, so the result does not depend
+              on their number
     derived   by differentiating the sum in conv2d_forward with respect to kernel[r, s, c, f]
     """
     N, P, Q, F = dz.shape

@@ -1,4 +1,5 @@
-"""Batch normalization over the rows of x: every channel gets mean 0 and variance 1, then its own scale and shift.
+"""Batch normalization over the rows of x: every channel gets mean 0 and variance 1, then its own
+scale and shift.
 
 x_hat = (x - mean) * inv_std,   y = gamma * x_hat + beta,   inv_std = 1 / sqrt(variance + epsilon)
 """
@@ -63,8 +64,8 @@ def batch_norm_dx(dy, x, mean, inv_std, gamma, dgamma, dbeta, dx):
 
     shapes    dy, x, dx (M, C)   the rest (C,)
     threads   one row m each
-    derived   mean and variance depend on every x, so each row also gets what all rows feel through them; with fixed
-              statistics (dgamma = dbeta = 0) only the first term is left
+    derived   mean and variance depend on every x, so each row also gets what all rows feel through
+              them; with fixed statistics (dgamma = dbeta = 0) only the first term is left
     source    Ioffe and Szegedy, "Batch Normalization" (2015), section 3
     """
     M, C = x.shape

@@ -1,3 +1,3 @@
-"""`prange`: a loop whose iterations may run in any order. Plain Python has one thread, so here it is `range`."""
+"""`prange`: a loop whose iterations may run in any order. Plain Python runs them one by one."""
 
 prange = range

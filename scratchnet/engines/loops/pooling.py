@@ -1,7 +1,8 @@
 """Pooling: each output looks at one window of one channel.
 
-The image arrives already padded: with minus infinity for the maximum, so that padding never wins, and with zeros for
-the average, whose `counts` say how many real pixels each window holds (padding does not count, as in TensorFlow).
+The image arrives already padded: with minus infinity for the maximum, so that padding never wins,
+and with zeros for the average, whose `counts` say how many real pixels each window holds (padding
+does not count, as in TensorFlow).
 """
 
 import numpy as np
@@ -21,9 +22,9 @@ __all__ = [
 
 
 def max_pool_forward(x, pool, strides, y, argmax):
-    """y[n, p, q, c] = the largest x in the window at (p, q); argmax = r*S + s of the first place that holds it
+    """y[n, p, q, c] = the largest x in the window at (p, q); argmax = r*S + s of its first place
 
-    shapes    x (N, H, W, C) padded   pool (R, S)   y, argmax (N, P, Q, C), argmax of an integer type
+    shapes    x (N, H, W, C) padded   pool (R, S)   y, argmax (N, P, Q, C), argmax of integers
     threads   one sample n each
     ties      the first maximum wins, reading the window row by row (TensorFlow's rule on the CPU)
     """
@@ -45,7 +46,7 @@ def max_pool_forward(x, pool, strides, y, argmax):
 
 
 def max_pool_dx(dy, argmax, pool, strides, dx):
-    """dx[n, p*sh + r, q*sw + s, c] += dy[n, p, q, c] where argmax[n, p, q, c] = r*S + s, from dx = 0
+    """dx[n, p*sh + r, q*sw + s, c] += dy[n,p,q,c] where argmax[n,p,q,c] = r*S + s, from dx = 0
 
     shapes    dy, argmax (N, P, Q, C)   dx (N, H, W, C), the padded image's
     threads   one sample n each
@@ -124,8 +125,8 @@ def global_max_pool_dx(dy, x, y, dx):
 
     shapes    dy, y (N, C)   x, dx (N, H, W, C)
     threads   one sample n each
-    ties      all maxima share the gradient equally: Keras takes this maximum with tf.reduce_max, whose gradient does
-              so, unlike the one of max-pooling
+    ties      all maxima share the gradient equally: Keras takes this maximum with tf.reduce_max,
+              whose gradient does so, unlike the one of max-pooling
     """
     N, H, W, C = x.shape
     for n in prange(N):

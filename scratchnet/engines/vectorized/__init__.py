@@ -1,7 +1,8 @@
 """Engine "numpy": every operation of `loops` as whole-array NumPy.
 
-What a loop nest does one number at a time, these do with broadcasting and matrix products; the price is memory, most of
-all in the im2col matrix of a convolution, which repeats each pixel once for every tap that reads it.
+What a loop nest does one number at a time, these do with broadcasting and matrix products; the
+price is memory, most of all in the im2col matrix of a convolution, which repeats each pixel once
+for every tap that reads it.
 """
 
 from types import ModuleType

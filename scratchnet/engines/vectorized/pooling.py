@@ -23,7 +23,7 @@ def _tap(x, r, s, strides, positions):
 
 
 def max_pool_forward(x, pool, strides, y, argmax):
-    """One comparison of whole arrays for each tap; a later tap wins only if it is greater, so the first maximum stays"""
+    """One comparison of whole arrays for each tap; a later tap must be greater: the first wins"""
     R, S = pool
     positions = y.shape[1:3]
     y[...] = _tap(x, 0, 0, strides, positions)

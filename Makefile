@@ -1,0 +1,38 @@
+# make demo    installs what it needs and compares the six networks with Keras, then trains both
+# make test    installs what it needs and runs everything that must pass
+PYTHON ?= python3
+DATA ?= digits
+BIN := .venv/bin
+
+.PHONY: demo test lint types golden bench clean
+
+demo: .venv/keras
+	$(BIN)/scratchnet compare --data $(DATA)
+
+test: .venv/dev
+	$(BIN)/python -m pytest scratchnet/tests
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q scratchnet/tests
+	$(BIN)/python -m pytest parity_tests
+	$(BIN)/python -m pytest -q parity_tests --golden
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev
+	$(BIN)/mypy
+
+golden: .venv/dev
+	$(BIN)/python -m keras_ref.golden
+
+bench: .venv/dev
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m pytest --benchmark-only
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/%: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	touch $@
