@@ -86,7 +86,7 @@ def _ask_keras(case: Case) -> tuple[Reference, str]:
     """Keras's answer, live or, without TensorFlow, from the golden pack; and which it was."""
     if available():
         return live_reference(case), "live"
-    if not golden.FOLDER.is_dir():
+    if not (golden.FOLDER / "networks.npz").is_file():
         require()  # says what to install
     return golden.load("networks")[case.name], "golden pack"
 

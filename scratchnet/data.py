@@ -79,9 +79,7 @@ def batch_size(owner: str, value: Any, name: str = "batch_size") -> int:
 
 def _numbers(owner: str, name: str, value: Any, dtype: str = "float64") -> Array:
     """The value as an array of numbers with a batch axis, finite in this dtype too."""
-    if hasattr(value, "__next__") or hasattr(value, "element_spec") or isinstance(value, dict):
-        wanted, hint = f"{name} as an array", "ScratchNet takes no generators, datasets or dicts."
-        raise TypeError(expected(owner, wanted, type(value).__name__, hint))
+    _refuse_streams(owner, name, value)
     array = numbers(owner, name, value)
     if array.dtype.kind == "f":
         # an infinite target is lawful, as in Keras: TerminateOnNaN ends what comes of it
@@ -91,6 +89,13 @@ def _numbers(owner: str, name: str, value: Any, dtype: str = "float64") -> Array
         if array.dtype.itemsize > np.dtype(dtype).itemsize:
             _refuse_first(owner, f"{name} that fits {dtype}", array, np.abs(array) > limit)
     return array
+
+
+def _refuse_streams(owner: str, name: str, value: Any) -> None:
+    """Raise for what gives its data bit by bit, or under names."""
+    if hasattr(value, "__next__") or hasattr(value, "element_spec") or isinstance(value, dict):
+        wanted, hint = f"{name} as an array", "ScratchNet takes no generators, datasets or dicts."
+        raise TypeError(expected(owner, wanted, type(value).__name__, hint))
 
 
 def _refuse_first(owner: str, wanted: str, array: Array, bad: NDArray[np.bool_]) -> None:
@@ -127,9 +132,10 @@ def check(model: Any, x: Any, y: Any = None, sample_weight: Any = None) -> Batch
     return Batches(x, y, sample_weight)
 
 
-def labels(owner: str, y: Any) -> Any:
+def labels(owner: str, y: Any, x: Any = None) -> Any:
     """y itself; raises where there is none."""
     if y is None:
+        _refuse_streams(owner, "x", x)  # whose labels would come with it
         raise ValueError(expected(owner, "labels y", "None"))
     return y
 
@@ -147,7 +153,7 @@ def prepare_fit(
     if not is_number(validation_split) or not 0 <= validation_split < 1:
         wanted = "validation_split of 0 or more and below 1"
         raise ValueError(expected(model.owner, wanted, repr(validation_split)))
-    train = check(model, x, labels(model.owner, y), sample_weight)
+    train = check(model, x, labels(model.owner, y, x), sample_weight)
     validation = None
     if validation_data is not None:
         if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):

@@ -119,8 +119,8 @@ class Trainer:
 
     @property
     def metrics(self) -> list[Metric]:
-        """The loss's running mean, then the metrics."""
-        return [self._loss_tracker, *(self._metrics or [])]
+        """The loss's running mean, then the metrics; nothing before `compile`."""
+        return [self._loss_tracker, *(self._metrics or [])] if self.compiled else []
 
     @property
     def metrics_names(self) -> list[str]:
@@ -206,7 +206,7 @@ class Trainer:
         Every layer then holds x, y, dy, dx and grads: the place to look around.
         """
         self._check_compiled("loss_and_gradients")
-        batch = data.check(self, x, data.labels(self.owner, y), sample_weight)
+        batch = data.check(self, x, data.labels(self.owner, y, x), sample_weight)
         y_pred = self.forward(batch.x, training=True)
         value: float = self.loss_value(batch.y, y_pred, batch.sample_weight, training=True)
         self.backward_loss(batch.y, y_pred, batch.sample_weight)
@@ -397,7 +397,7 @@ class Trainer:
         """Loss and metrics of these data, without dropout: [loss, metric, ...], or a dict of them."""
         self._check_compiled("evaluate")
         refuse(f"{self.owner}.evaluate", steps=(steps, None))
-        batches = data.check(self, x, data.labels(self.owner, y), sample_weight)
+        batches = data.check(self, x, data.labels(self.owner, y, x), sample_weight)
         batches.batch_size = data.batch_size(f"{self.owner}.evaluate", batch_size)
         self.build((None, *batches.x.shape[1:]))
         calls = self._callbacks(callbacks, verbose, 1, len(batches))
@@ -450,7 +450,7 @@ class Trainer:
     ) -> Any:
         """Loss and metrics of this batch."""
         self._check_compiled("test_on_batch")
-        batch = data.check(self, x, data.labels(self.owner, y), sample_weight)
+        batch = data.check(self, x, data.labels(self.owner, y, x), sample_weight)
         self.reset_metrics()
         loss, y_pred = self._steps().test(batch.x, batch.y, batch.sample_weight)
         self._update_metrics(loss, batch, y_pred, training=False)

@@ -64,8 +64,8 @@ def _parity_table(console: Console, heading: str, rows: Any, result: Any) -> Non
 def _explain(console: Console) -> None:
     for line in (
         "float64  largest difference from Keras, relative to the array's largest number",
-        "ulp      float32: how far ours, and Keras, are from the float64 answer (root mean",
-        "         square), in units in the last place; ratio: ours over Keras's, at most 2",
+        "ulp      float32: how far ours, and Keras, are from the float64 answer (root",
+        "         mean square) in units in the last place; ratio ours / Keras, at most 2",
     ):
         console.print(Text(line, style="dim"), soft_wrap=True)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scratchnet import initializers, regularizers
+from scratchnet import activations, initializers, regularizers
 from scratchnet.activations import Activation
 from scratchnet.config import standardize_dtype
 from scratchnet.errors import did_you_mean, expected
@@ -258,9 +258,18 @@ class ActivatedLayer(Layer):
     `backward` takes dy through f, `backward_z` takes dz the rest of the way. `saved` has z and y.
     """
 
-    activation: Activation
+    _activation: Activation = activations.linear
     z: Array | None = None  # what went into the activation in the last forward
     dz: Array | None = None  # its gradient, where the loss started from it
+
+    @property
+    def activation(self) -> Activation:
+        """f; may be set to another one, by name too: `layer.activation = None` takes it off."""
+        return self._activation
+
+    @activation.setter
+    def activation(self, activation: Any) -> None:
+        self._activation = activations.get(activation)
 
     def backward(self, dy: Array) -> Array | None:
         saved = self.take_saved()

@@ -80,7 +80,9 @@ class Dense(ActivatedLayer):
     def check_fits_weights(self, shape: Shape) -> None:
         D = self.params["kernel"].shape[0]
         if shape[-1] != D:
-            hint = "Put Flatten() before it." if len(shape) > 2 else ""
+            hint = "x is incompatible with the layer's kernel."
+            if len(shape) > 2:
+                hint = f"Put Flatten() before it: {hint}"
             raise ValueError(
                 expected(self.owner, f"x of shape (N, {D})", readable((None, *shape[1:])), hint)
             )

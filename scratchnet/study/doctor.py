@@ -154,8 +154,8 @@ def _blas(report: Report) -> None:
 
 def _numba(report: Report) -> None:
     import numba
-    from numba.core import config as settings
 
+    settings: Any = numba.core.config
     place, writable = _numba_cache()
     layers = [
         name
@@ -195,9 +195,10 @@ def _loads(module: str) -> bool:
 
 def _numba_cache() -> tuple[Path, bool]:
     """Where compiled functions are kept, in Numba's order of places, and whether they can be."""
-    from numba.core import config as settings
+    import numba
     from numba.misc import appdirs
 
+    settings: Any = numba.core.config
     beside = Path(scratchnet.__file__).parent / "engines" / "loops" / "__pycache__"
     places = [beside, Path(appdirs.user_cache_dir(appname="numba", appauthor=False))]
     if settings.CACHE_DIR:

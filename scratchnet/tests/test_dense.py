@@ -107,7 +107,7 @@ def test_without_bias_the_bias_is_none():
 
 @pytest.mark.parametrize("units", [0, -3, 2.5, None, "64", True])
 def test_units_are_a_positive_integer(units):
-    with pytest.raises(ValueError, match="expected units .* must be a positive integer"):
+    with pytest.raises(ValueError, match=r"expected units .* must be a positive integer"):
         Dense(units)
 
 
@@ -121,3 +121,24 @@ def test_masks_and_layers_as_input_are_refused():
         TypeError, match=r"got InputLayer 'in'\. ScratchNet has no functional models"
     ):
         Dense(2)(Input((2,), name="in"))
+
+
+def test_the_activation_can_be_set_anew():
+    layer = Dense(2, activation="relu", use_bias=False)
+    layer.build((None, 2))
+    layer.set_weights([[[1.0, -2.0], [3.0, -4.0]]])
+    assert layer([[-1.0, 2.0]]).tolist() == [[5.0, 0.0]]
+    for activation in (None, "linear"):
+        layer.activation = activation
+        assert layer([[-1.0, 2.0]]).tolist() == [[5.0, -6.0]]
+    with pytest.raises(ValueError, match="Activation 'rellu': .*Did you mean"):
+        layer.activation = "rellu"
+
+
+def test_another_number_of_features_is_refused_in_the_words_of_keras():
+    layer = Dense(2)
+    layer.build((None, 3))
+    with pytest.raises(ValueError, match=r"x of shape \(N, 3\), got \(N, 4\)\. .* incompatible with the layer"):
+        layer(np.zeros((1, 4)))
+    with pytest.raises(ValueError, match=r"Put Flatten\(\) before it: .* incompatible with the layer"):
+        layer(np.zeros((1, 2, 2)))

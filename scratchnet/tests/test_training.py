@@ -150,6 +150,7 @@ def test_each_epoch_is_averaged_by_itself():
     one, two = classifier(), classifier()
     history = one.fit(x, y, epochs=2, batch_size=2, shuffle=False, verbose=0).history
     for epoch in range(2):
+        two.reset_metrics()
         again = two.fit(x, y, batch_size=2, shuffle=False, verbose=0).history
         assert history["loss"][epoch] == again["loss"][0]
     assert history["loss"][0] != history["loss"][1]
@@ -465,3 +466,16 @@ def test_an_infinite_target_ends_with_terminate_on_nan():
     assert history.history["loss"] == [np.inf]
     with pytest.raises(ValueError, match=r"expected finite numbers in y, got nan at \(0, 0\)"):
         model.fit(x, y * np.nan, verbose=0)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch", "test_on_batch"])
+def test_a_generator_that_brings_its_labels_is_refused_by_its_name(method):
+    with pytest.raises(TypeError, match=r"expected x as an array, got generator\. ScratchNet takes no"):
+        getattr(classifier(), method)((batch for batch in [data()]))
+
+
+def test_there_are_no_metrics_before_compile():
+    model = Sequential([Input((4,)), Dense(3)])
+    assert model.metrics == []
+    model.compile("sgd", "mse")
+    assert [metric.name for metric in model.metrics] == ["loss"]

@@ -4,7 +4,9 @@ The form is `Class 'name': expected ..., got .... What to do.`; each row below i
 use, with the error's type and the part of its text that must be there.
 """
 
-import re  # ruff: noqa: E501  the texts are matched whole
+# ruff: noqa: E501 (each text is one line, so that it can be searched for)
+
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
