@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["StepByStep", "Trainer"]
 
+# what a subclass of a Keras model may write to change its training
+KERAS_HOOKS = ("call", "compute_loss", "compute_metrics", "train_step", "test_step", "predict_step")
+
 
 class StepByStep:
     """The steps of a model, layer by layer: what every engine can do."""
@@ -57,6 +60,13 @@ class StepByStep:
 
 class Trainer:
     """The half of Sequential that trains it."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in KERAS_HOOKS:
+            if name in vars(cls):
+                wanted, hint = f"no {name} of its own", "ScratchNet would never call it."
+                raise NotImplementedError(expected(cls.__name__, wanted, f"a {name}", hint))
 
     def __init__(self) -> None:
         self.optimizer: optimizers.Optimizer | None = None

@@ -479,3 +479,10 @@ def test_there_are_no_metrics_before_compile():
     assert model.metrics == []
     model.compile("sgd", "mse")
     assert [metric.name for metric in model.metrics] == ["loss"]
+
+
+@pytest.mark.parametrize("hook", ["call", "compute_loss", "train_step", "test_step", "predict_step"])
+def test_a_hook_that_would_never_be_called_is_refused(hook):
+    with pytest.raises(NotImplementedError, match=f"Mine: expected no {hook} of its own, got a {hook}"):
+        type("Mine", (Sequential,), {hook: lambda self, *data: None})
+    assert type("Other", (Sequential,), {"extra": 1})([Dense(3)]).extra == 1
