@@ -290,6 +290,7 @@ def regularizer_cases() -> list[Case]:
         Case("L1", with_(kernel_regularizer=lambda k: k.regularizers.L1(0.125)), steps=2),
         Case("L2", with_(kernel_regularizer=lambda k: k.regularizers.L2(0.125)), steps=2),
         Case("L1L2", with_(bias_regularizer=lambda k: k.regularizers.L1L2(0.125, 0.25)), steps=2),
+        Case("frozen", with_(kernel_regularizer=lambda k: "l2", trainable=lambda k: False)),
         Case("names", with_(kernel_regularizer=lambda k: "l2", bias_regularizer=lambda k: "l1")),
         Case("activity", with_(activity_regularizer=lambda k: k.regularizers.L2(0.25))),
         Case("batch-norm", gamma),
@@ -298,12 +299,12 @@ def regularizer_cases() -> list[Case]:
 
 
 def network_cases() -> list[Case]:
-    """The six networks whole: one pass number by number, then a hundred steps."""
+    """The six networks whole: a hundred steps, and one step of one sample for the slow loops."""
     made = []
     for network in NETWORKS.values():
         for rows, steps, whole, label in (
             (16, 100, (1, 10, 100), "100 steps"),
-            (2, 2, (1, 2), "tiny"),
+            (1, 1, (1,), "one step"),
         ):
             made.append(
                 Case(

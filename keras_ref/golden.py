@@ -61,7 +61,7 @@ def packed(case: Case) -> Case:
 
     if case.steps <= 20:
         return case
-    return replace(case, steps=20, whole=tuple(s for s in case.whole if s < 20) + (20,))
+    return replace(case, steps=20, whole=(*(s for s in case.whole if s < 20), 20))
 
 
 def load(group: str, folder: Path = FOLDER) -> dict[str, Reference]:

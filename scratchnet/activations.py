@@ -189,7 +189,7 @@ class Gelu(Elementwise):
 
 
 class Rowwise(Activation):
-    """Each y depends on all the z along one axis, or several: the engine sees the rows of a matrix."""
+    """Each y depends on all the z along one axis or several: the engine sees rows of a matrix."""
 
     def _axes(self, z: Array) -> tuple[int, ...]:
         axis = self.options["axis"]

@@ -18,7 +18,8 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
     names = sorted(known)
     guess = did_you_mean(name, names)
     hint = f"{guess} " if guess else ""
-    return f"{kind} {name!r}: expected one of the known names, got {name!r}. {hint}Known: {', '.join(names)}."
+    hint += f"Known: {', '.join(names)}."
+    return f"{kind} {name!r}: expected one of the known names, got {name!r}. {hint}"
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

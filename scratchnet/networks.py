@@ -79,7 +79,7 @@ def cnn(k: Any) -> Any:
 
 @dataclass(frozen=True)
 class Network:
-    """A network, the settings of its tutorial, and the figures that the tutorial reports on MNIST."""
+    """A network, the settings of its tutorial, and what the tutorial reports on MNIST."""
 
     name: str
     build: Callable[[Any], Any]

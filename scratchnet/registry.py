@@ -59,7 +59,7 @@ def names(*classes: type, **aliases: type) -> dict[str, type]:
 
 
 def lookup(kind: str, identifier: Any, table: dict[str, type], base: type) -> Any:
-    """None stays None; an instance of `base` itself; a class, a name or a config is made into one."""
+    """None stays None, an instance of `base` itself; a class, name or config becomes one."""
     if identifier is None or isinstance(identifier, base):
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, base):

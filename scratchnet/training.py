@@ -178,7 +178,7 @@ class Trainer:
         else:
             value = float(self.loss.on_logits()(y, self._layers[index].z, sample_weight))
         for layer in self._layers:
-            for key, regularizer in layer.regularizers.items():
+            for key, regularizer in layer.penalties():
                 value += float(regularizer(layer.params[key]))
             if layer.activity_regularizer is not None:
                 value += float(layer.activity_regularizer(layer.y)) / max(len(layer.y), 1)
@@ -205,7 +205,7 @@ class Trainer:
             gradient = self.loss.on_logits().gradient(y, z, sample_weight)
         dx: Array | None = self.backward_from(top, gradient, after_activation, lowest)
         for layer in self._layers:
-            for key, regularizer in layer.regularizers.items():
+            for key, regularizer in layer.penalties():
                 layer.grads[key] += regularizer.gradient(layer.params[key])
         return dx
 
@@ -404,7 +404,7 @@ class Trainer:
         callbacks: Any = None,
         return_dict: bool = False,
     ) -> Any:
-        """Loss and metrics of these data, without dropout: [loss, metric, ...], or a dict of them."""
+        """Loss and metrics of these data, without dropout: [loss, metric, ...], or a dict."""
         self._check_compiled("evaluate")
         refuse(f"{self.owner}.evaluate", steps=(steps, None))
         batches = data.check(self, x, data.labels(self.owner, y, x), sample_weight)

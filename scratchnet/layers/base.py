@@ -80,7 +80,7 @@ class Layer(Configurable):
         return f"{type(self).__name__} '{self.name}'"
 
     def _pop_input_shape(self, kwargs: dict[str, Any]) -> Shape | None:
-        """The batch shape from Keras's older arguments input_shape, input_dim, batch_input_shape."""
+        """The batch shape from Keras's older input_shape, input_dim or batch_input_shape."""
         if "batch_input_shape" in kwargs:
             return sizes(self.owner, "batch_input_shape", kwargs.pop("batch_input_shape"))
         for name in ("input_dim", "input_shape"):
@@ -139,7 +139,7 @@ class Layer(Configurable):
             self.check_fits_weights(shape)
 
     def check_fits_weights(self, shape: Shape) -> None:
-        """Raise unless x fits the weights that were built (for layers whose weights depend on x)."""
+        """Raise unless x fits the weights that were built, where these depend on x."""
 
     # ------------------------------------------------------------------ the two passes
 
@@ -152,7 +152,7 @@ class Layer(Configurable):
         raise NotImplementedError(f"{self.owner}: expected a backward method, got none. Write one.")
 
     def __call__(self, x: Any, training: bool = False, mask: Any = None) -> Array:
-        """forward, after building the layer on first use and turning x into an array of its dtype."""
+        """forward, after building the layer on first use and making x an array of its dtype."""
         if mask is not None:
             wanted, hint = "no mask", "ScratchNet has no masking."
             raise NotImplementedError(expected(self.owner, wanted, type(mask).__name__, hint))
@@ -181,6 +181,10 @@ class Layer(Configurable):
         """The discrete choices of the last training forward (which side of a kink, which maximum):
         while they stay the same, the loss is smooth. For gradcheck."""
         return []
+
+    def penalties(self) -> list[tuple[str, regularizers.Regularizer]]:
+        """The regularizers that count, by weight: as in Keras, those of trained weights only."""
+        return list(self.regularizers.items()) if self.trainable else []
 
     def passes_logits(self, training: bool) -> bool:
         """Whether y is x itself, so that a loss still sees the softmax before this layer."""

@@ -41,7 +41,10 @@ class Dropout(Layer):
         if not is_number(rate):
             raise TypeError(expected(self.owner, "rate as a number", repr(rate)))
         if not 0 <= rate <= 1:
-            hint = "Invalid value received for argument `rate`. Expected a float value between 0 and 1."
+            hint = (
+                "Invalid value received for argument `rate`. "
+                "Expected a float value between 0 and 1."
+            )
             raise ValueError(expected(self.owner, "rate from 0 to 1", repr(rate), hint))
         self.rate = rate
         self.seed = seed

@@ -11,8 +11,8 @@ __all__ = [
     "crop",
     "image_output_shape",
     "output_size",
-    "padding_amounts",
     "pad",
+    "padding_amounts",
     "standardize_padding",
 ]
 
@@ -41,7 +41,7 @@ def image_output_shape(
     padding: str,
     channels: int | None,
 ) -> Shape:
-    """(N, P, Q, channels) for images (N, H, W, C); raises where a window is larger than the image."""
+    """(N, P, Q, channels) for images (N, H, W, C); raises where a window exceeds the image."""
     sizes: list[int | None] = []
     for n, k, s in zip(input_shape[1:3], window, strides, strict=True):
         if n is not None and (n == 0 or (padding == "valid" and k > n)):

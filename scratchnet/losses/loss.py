@@ -62,7 +62,7 @@ class Loss(Configurable):
         raise NotImplementedError(f"{self.owner}: expected a call method, got none. Write one.")
 
     def values_gradient(self, y_true: Array, y_pred: Array, dvalues: Array) -> Array:
-        """d(sum of values * dvalues) / d(y_pred): dvalues is what the reduction gives each value."""
+        """d(sum of values * dvalues) / d(y_pred), with dvalues what the reduction gives each."""
         wanted = "a values_gradient method, which training needs"
         raise NotImplementedError(expected(self.owner, wanted, "none", "Write one."))
 
@@ -148,7 +148,7 @@ def values_of(loss: Loss, y_true: Any, y_pred: Any) -> Array:
 def squeeze_or_expand_to_same_rank(
     x1: Array, x2: Array, expand_rank_1: bool = True
 ) -> tuple[Array, Array]:
-    """Make the ranks equal where they differ by one last axis of size 1 (Keras, `losses/loss.py`)."""
+    """Make the ranks equal where they differ by one last axis of size 1 (as `losses/loss.py`)."""
     if x1.ndim == x2.ndim + 1 and x1.shape[-1] == 1:
         if x2.ndim == 1 and expand_rank_1:
             x2 = x2[:, None]

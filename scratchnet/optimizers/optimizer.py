@@ -130,7 +130,7 @@ class Optimizer(Configurable):
                 self._expected(
                     "a schedule or a function in place of the one it was made with",
                     repr(learning_rate),
-                    "This optimizer was created with a `LearningRateSchedule` or a function, so its "
+                    "This optimizer was created with a `LearningRateSchedule` or a function: its "
                     "learning rate is not settable: give the constructor a float instead.",
                 )
             )

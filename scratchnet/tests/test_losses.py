@@ -204,7 +204,8 @@ def test_get_gives_the_function_for_its_name_and_a_loss_for_the_name_of_a_class(
     for identifier in ("MeanSquaredError", MeanSquaredError, losses.serialize(MeanSquaredError())):
         assert type(losses.get(identifier)) is MeanSquaredError
     for name in ("huber", "bce", "categorical_crossentropy", "sparse_categorical_crossentropy"):
-        assert callable(losses.get(name)) and not isinstance(losses.get(name), losses.Loss)
+        assert callable(losses.get(name))
+        assert not isinstance(losses.get(name), losses.Loss)
     loss = MeanSquaredError()
     assert losses.get(loss) is loss
     assert losses.get(None) is None

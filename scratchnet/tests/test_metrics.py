@@ -428,5 +428,5 @@ def test_a_sum_may_be_made_with_the_initializer_itself():
 
 def test_a_class_of_predictions_without_classes_is_refused_in_the_words_of_keras():
     for metric in (metrics.Precision(class_id=2), metrics.Recall(class_id=2)):
-        with pytest.raises(ValueError, match="When class_id is provided, y_pred must be a 2D array"):
+        with pytest.raises(ValueError, match="class_id is provided, y_pred must be a 2D array"):
             metric([0, 1], [0.2, 0.7])

@@ -269,7 +269,7 @@ def test_setting_the_rate_follows_keras():
     assert len(optimizer.variables) == 2
     optimizer.learning_rate = schedules.ExponentialDecay(0.5, 1, 0.5)
     assert len(optimizer.variables) == 1
-    with pytest.raises(TypeError, match="created with a `LearningRateSchedule`.*not settable"):
+    with pytest.raises(TypeError, match=r"created with a `LearningRateSchedule`.*not settable"):
         optimizer.learning_rate = 0.1
     with pytest.raises(ValueError, match="learning_rate as a finite number, got 'a'"):
         SGD().learning_rate = "a"

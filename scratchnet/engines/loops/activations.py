@@ -215,7 +215,7 @@ def gelu_backward(dy, z, y, dz):
 
 
 def gelu_tanh_forward(z, y):
-    """y = z * (1 + tanh(u)) / 2 with u = TANH_SCALE * (z + TANH_CUBE * z^3), gelu's approximation"""
+    """y = z * (1 + tanh(u)) / 2 with u = TANH_SCALE * (z + TANH_CUBE * z^3): nearly gelu"""
     for i in prange(z.size):
         v = np.float64(z[i])
         y[i] = 0.5 * v * (1 + np.tanh(TANH_SCALE * (v + TANH_CUBE * v**3)))

@@ -6,8 +6,8 @@ __all__ = ["bias_gradient", "dense_dkernel", "dense_dx", "dense_forward"]
 
 
 def product(a, b):
-    """a @ b in float64. BLAS would sum float32 numbers in float32, in an order of its own; like every
-    sum of the engines, this one is kept in float64 and rounded once, when it is stored.
+    """a @ b in float64. BLAS would sum float32 numbers in float32, in an order of its own; like
+    every sum of the engines, this one is kept in float64 and rounded once, when it is stored.
     """
     return a.astype(np.float64, copy=False) @ b.astype(np.float64, copy=False)
 

@@ -37,7 +37,7 @@ def max_pool_forward(x, pool, strides, y, argmax):
 
 
 def max_pool_dx(dy, argmax, pool, strides, dx):
-    """For each tap: dx at the pixels that the tap read += dy where that tap was the first maximum"""
+    """For each tap: dx at the pixels that it read += dy where it was the first maximum"""
     R, S = pool
     dx[...] = 0
     for r in range(R):
