@@ -1,11 +1,9 @@
 """compile, fit, evaluate, predict: the loop over epochs and batches, as Keras has it.
 
-One step is: forward, loss, backward, update. `StepByStep` does it layer by layer with the
-operations of the engine in use. An engine that knows how to do whole lists of layers at once offers
-`plan(model)` and returns an object with the same four methods.
+One step (forward, loss, backward, update) stands in steps.py; here is the loop around it.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,51 +12,19 @@ from scratchnet import data, engines, losses, optimizers
 from scratchnet.data import Batches
 from scratchnet.errors import expected
 from scratchnet.layers.arguments import is_int, refuse
-from scratchnet.layers.base import ActivatedLayer, Array
+from scratchnet.layers.base import Array
 from scratchnet.losses.loss import Loss
 from scratchnet.metrics import Mean, Metric
 from scratchnet.metrics.resolve import flatten, log_names, resolve, sees_logits
+from scratchnet.steps import StepByStep, Steps
 
-if TYPE_CHECKING:
-    from scratchnet.models import Sequential
-
-__all__ = ["StepByStep", "Trainer"]
+__all__ = ["Trainer"]
 
 # what a subclass of a Keras model may write to change its training
 KERAS_HOOKS = ("call", "compute_loss", "compute_metrics", "train_step", "test_step", "predict_step")
 
 
-class StepByStep:
-    """The steps of a model, layer by layer: what every engine can do."""
-
-    def __init__(self, model: "Sequential") -> None:
-        self.model = model
-
-    def predict(self, x: Array) -> Array:
-        """The output for a batch."""
-        return self.model.forward(x, training=False)
-
-    def test(self, x: Array, y: Array, sample_weight: Array | None) -> tuple[float, Array]:
-        """Loss and output of a batch."""
-        y_pred = self.model.forward(x, training=False)
-        return self.model.loss_value(y, y_pred, sample_weight, training=False), y_pred
-
-    def gradients(self, x: Array, y: Array, sample_weight: Array | None) -> tuple[float, Array]:
-        """Loss and output of a batch in training; the gradients are left in the layers."""
-        model = self.model
-        y_pred = model.forward(x, training=True)
-        value = model.loss_value(y, y_pred, sample_weight, training=True)
-        model.backward_loss(y, y_pred, sample_weight, lowest=model.lowest_trainable())
-        return value, y_pred
-
-    def train(self, x: Array, y: Array, sample_weight: Array | None) -> tuple[float, Array]:
-        """One step: loss and output of a batch, then the update."""
-        value, y_pred = self.gradients(x, y, sample_weight)
-        self.model.update()
-        return value, y_pred
-
-
-class Trainer:
+class Trainer(Steps):
     """The half of Sequential that trains it."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -148,111 +114,7 @@ class Trainer:
         for metric in self.metrics:
             metric.reset_state()
 
-    # ------------------------------------------------------------------ one step
-
-    def _logits_layer(self: Any, training: bool) -> int | None:
-        """The index of the layer whose z a cross-entropy starts from, None if it must take the
-        output.
-
-        Keras on TensorFlow follows the output back to the softmax or sigmoid that made it, unless
-        an operation in between made new numbers of it.
-        """
-        for index in range(len(self._layers) - 1, -1, -1):
-            layer = self._layers[index]
-            if isinstance(layer, ActivatedLayer) and layer.activation.name in (
-                "softmax",
-                "sigmoid",
-            ):
-                return index
-            if not layer.passes_logits(training):
-                return None
-        return None
-
-    def loss_value(
-        self: Any, y: Array, y_pred: Array, sample_weight: Array | None, training: bool
-    ) -> float:
-        """The loss of the last forward, with the penalties of the regularizers."""
-        index = self._logits_layer(training) if self.loss.takes_logits else None
-        if index is None:
-            value = float(self.loss(y, y_pred, sample_weight))
-        else:
-            value = float(self.loss.on_logits()(y, self._layers[index].z, sample_weight))
-        for layer in self._layers:
-            for key, regularizer in layer.penalties():
-                value += float(regularizer(layer.params[key]))
-            if layer.activity_regularizer is not None:
-                value += float(layer.activity_regularizer(layer.y)) / max(len(layer.y), 1)
-        return value
-
-    def backward_loss(
-        self: Any,
-        y: Array,
-        y_pred: Array,
-        sample_weight: Array | None = None,
-        lowest: int | None = None,
-    ) -> Array | None:
-        """Walk back from the loss of the last training forward; the gradients are in the layers.
-
-        With `lowest` the walk ends there, as in training; else it gives the input's gradient.
-        """
-        index = self._logits_layer(training=True) if self.loss.takes_logits else None
-        if index is None:
-            top, after_activation = len(self._layers) - 1, True
-            gradient = self.loss.gradient(y, y_pred, sample_weight)
-        else:
-            top, after_activation = index, False
-            z = self._layers[index].z
-            gradient = self.loss.on_logits().gradient(y, z, sample_weight)
-        dx: Array | None = self.backward_from(top, gradient, after_activation, lowest)
-        for layer in self._layers:
-            for key, regularizer in layer.penalties():
-                layer.grads[key] += regularizer.gradient(layer.params[key])
-        return dx
-
-    def loss_and_gradients(self: Any, x: Any, y: Any, sample_weight: Any = None) -> float:
-        """The loss of a batch in training mode; all gradients are left in the layers, none is
-        applied.
-
-        Every layer then holds x, y, dy, dx and grads: the place to look around.
-        """
-        self._check_compiled("loss_and_gradients")
-        batch = data.check(self, x, data.labels(self.owner, y, x), sample_weight)
-        y_pred = self.forward(batch.x, training=True)
-        value: float = self.loss_value(batch.y, y_pred, batch.sample_weight, training=True)
-        self.backward_loss(batch.y, y_pred, batch.sample_weight)
-        return value
-
-    def lowest_trainable(self: Any) -> int:
-        """The index of the lowest layer with something to train: below it no gradient is needed."""
-        for index, layer in enumerate(self._layers):
-            if layer.trainable and layer.params:
-                return index
-        return len(self._layers)
-
-    def update(self: Any) -> None:
-        """Let the optimizer apply the gradients: one pass over the flat arrays."""
-        self.build_optimizer()
-        n = self.trainable_size
-        if n:
-            self.optimizer.apply_flat(self.gradients[:n], self.parameters[:n])
-
-    def build_optimizer(self: Any) -> None:
-        """Give the optimizer the state it needs for the weights that are trained."""
-        self.pack()
-        layout = self._check_layout()
-        if layout and self._updated is None:
-            self.optimizer.build(self.trainable_weights, [f"{a}/{b}" for a, b in layout])
-            self._updated = layout
-
-    def _check_layout(self: Any) -> list[tuple[str, str]]:
-        """The names of what is trained; raises where the optimizer was built for others."""
-        layout = [
-            (layer.name, key) for layer in self._layers if layer.trainable for key in layer.params
-        ]
-        if self._updated is not None and self._updated != layout:
-            wanted, hint = "the weights it was compiled for", "Call compile() again."
-            raise RuntimeError(expected(self.owner, wanted, "other trainable ones", hint))
-        return layout
+    # ------------------------------------------------------------------ bookkeeping
 
     def _steps(self: Any) -> Any:
         """Who does the steps: the engine's plan for this model where it has one."""

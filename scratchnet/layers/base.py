@@ -92,7 +92,7 @@ class Layer(Configurable):
     def _known_arguments(self) -> set[str]:
         """What the constructors of this class and its bases take by name."""
         codes = [
-            c.__init__.__code__
+            vars(c)["__init__"].__code__
             for c in type(self).__mro__
             if "__init__" in vars(c) and c is not object
         ]
