@@ -24,7 +24,7 @@ from keras_ref.reference import Reference, live_reference, thinned
 from keras_ref.trace import Trace
 from scratchnet.networks import Network
 
-__all__ = ["Parity", "Row", "compact", "measure"]
+__all__ = ["Parity", "Row", "measure"]
 
 STEPS = 10
 LOSSES = f"steps 2 to {STEPS}/loss"
@@ -159,18 +159,3 @@ def _label(name: str) -> str:
     count = int(step.removeprefix("step "))
     what = "optimizer" if rest[0] == "optimizer" else "weights"
     return f"{what} after {count} step{'s' if count > 1 else ''}"
-
-
-def compact(parity: Parity) -> list[Row]:
-    """The same table in five lines: forward, loss, gradients, after 1 and after 10 steps."""
-    lines: dict[str, Row] = {}
-    for row in parity.rows:
-        kind = row.label.split()[0]
-        if kind in ("optimizer", "weights"):
-            kind = "after " + row.label.split(" after ")[1]
-        elif row.label.startswith("loss, steps"):
-            kind = f"after {STEPS} steps"
-        elif kind.startswith("gradient"):
-            kind = "gradients"
-        lines.setdefault(kind, Row(kind)).add(row)
-    return list(lines.values())

@@ -34,16 +34,16 @@ def parity(network: str, engine: str | None) -> int:
         with console.status(f"{chosen.name}: computing both sides"):
             result = measure(chosen, engine or scratchnet.get_engine())
         heading = f"{result.network}, engine {result.engine}, against Keras ({result.source})"
-        _parity_table(console, heading, result.rows, result)
+        _parity_table(console, heading, result)
         good = good and result.ok
     _explain(console)
     return 0 if good else 1
 
 
-def _parity_table(console: Console, heading: str, rows: Any, result: Any) -> None:
+def _parity_table(console: Console, heading: str, result: Any) -> None:
     columns = ("", "float64", "bar", "ulp: ours", "Keras", "ratio", "")
     table = options.table(*columns, title=heading)
-    for row in rows:
+    for row in result.rows:
         table.add_row(
             row.label,
             f"{row.float64:.1e}",
@@ -96,7 +96,7 @@ def compare(
     """
     from keras_ref import floatx
     from keras_ref.compare import race
-    from keras_ref.parity import compact, measure
+    from keras_ref.parity import measure
     from keras_ref.quiet import start
 
     console, good, races = options.console(), True, []
@@ -112,7 +112,7 @@ def compare(
         with console.status(f"{chosen.name}: computing both sides"):
             result = measure(chosen, name)
         good = good and result.ok
-        _parity_table(console, chosen.name, compact(result), result)
+        _parity_table(console, chosen.name, result)
         with (
             scratchnet.engine(name),
             floatx(keras, dtype),
