@@ -18,6 +18,9 @@ from keras_ref.trace import Batch, Trace, of_keras, of_scratchnet
 __all__ = ["Case", "keras_trace", "scratchnet_trace"]
 
 
+ROWWISE = ("forward", "backward")  # quantities of a trace that have a row for each sample
+
+
 def sgd(k: Any) -> Any:
     """Plain gradient descent with a rate that float32 holds exactly."""
     return k.optimizers.SGD(learning_rate=0.125)
@@ -140,6 +143,6 @@ def keras_trace(case: Case, dtype: str, order_seed: int | None = None) -> Trace:
         trace = of_keras(model, permuted(batches, order), case.whole)
     back = np.argsort(order)
     return {
-        name: value[back] if "/forward/" in name or "/backward/" in name else value
+        name: value[back] if name.split("/")[1] in ROWWISE or "/batch/" in name else value
         for name, value in trace.items()
     }

@@ -1,5 +1,7 @@
 """A trace: every number of a few training steps, by name, in the order in which they are computed.
 
+    step 1/given/batch/x          what both sides start from: the batch
+    step 1/given/0 Dense/kernel   and the weights
     step 1/forward/0 Dense/y      what each layer puts out
     step 1/loss
     step 1/gradient/0 Dense/kernel     from the top layer down, each followed by its
@@ -39,6 +41,11 @@ def of_scratchnet(model: Any, batches: Sequence[Batch], whole: Iterable[int] = (
         at = f"step {step}"
         for index, mask in (batch.masks or {}).items():
             model.layers[index].mask = mask
+        if step == 1:
+            _note_batch(trace, batch)
+            for label, layer in _labelled(model):
+                for key, weight in {**layer.params, **layer.state}.items():
+                    trace[f"{at}/given/{label}/{key}"] = weight.copy()
         loss = model.loss_and_gradients(batch.x, batch.y, batch.sample_weight)
         if step == 1:
             for label, layer in _labelled(model):
@@ -77,6 +84,11 @@ def of_keras(model: Any, batches: Sequence[Batch], whole: Iterable[int] = (1,)) 
         at = f"step {step}"
         if batch.masks:
             _give_masks(model, batch.masks)
+        if step == 1:
+            _note_batch(trace, batch)
+            for label, layer in _labelled(model):
+                for weight in layer.weights:
+                    trace[f"{at}/given/{label}/{weight.name}"] = weight.numpy()
         dtype = model.layers[0].compute_dtype
         with tf.GradientTape(persistent=True) as tape:
             value = tf.convert_to_tensor(batch.x, dtype=dtype)
@@ -116,6 +128,12 @@ def of_keras(model: Any, batches: Sequence[Batch], whole: Iterable[int] = (1,)) 
                 for weight in layer.weights:
                     trace[f"{at}/update/{label}/{weight.name}"] = weight.numpy()
     return trace
+
+
+def _note_batch(trace: Trace, batch: Batch) -> None:
+    """What the first step is given."""
+    trace["step 1/given/batch/x"] = np.array(batch.x)
+    trace["step 1/given/batch/y"] = np.array(batch.y)
 
 
 def _labelled(model: Any) -> list[tuple[str, Any]]:
