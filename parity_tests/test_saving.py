@@ -32,7 +32,7 @@ NAMES = [
     ("optimizers", "AdamW"),
     ("optimizers", "ExponentialDecay"),
     ("regularizers", "L1L2"),
-    ("networks", "mlp_rmsprop tiny"),
+    ("networks", "mlp_rmsprop one step"),
 ]
 CASES = {group: {case.name: case for case in cases} for group, cases in all_cases().items()}
 
