@@ -36,12 +36,17 @@ def dense_dx(dz, kernel, dx):
     """
     N, U = dz.shape
     D = kernel.shape[0]
+    turned = np.empty((U, D), kernel.dtype)  # units before features: d then runs along memory
+    for d in range(D):
+        for u in range(U):
+            turned[u, d] = kernel[d, u]
     for n in prange(N):
+        total = np.zeros(D)
+        for u in range(U):
+            for d in range(D):
+                total[d] += dz[n, u] * turned[u, d]
         for d in range(D):
-            total = np.float64(0.0)
-            for u in range(U):
-                total += dz[n, u] * kernel[d, u]
-            dx[n, d] = total
+            dx[n, d] = total[d]
 
 
 def dense_dkernel(x, dz, dkernel):
