@@ -10,10 +10,9 @@ demo: .venv/keras
 	$(BIN)/scratchnet compare --data $(DATA)
 
 test: .venv/dev
-	$(BIN)/python -m pytest scratchnet/tests
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q scratchnet/tests
-	$(BIN)/python -m pytest parity_tests
+	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest -q parity_tests --golden
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q scratchnet/tests
 
 lint: .venv/dev
 	$(BIN)/ruff check .

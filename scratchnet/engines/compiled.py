@@ -4,12 +4,18 @@ Each function of `loops` is copied with two names changed: `prange`, which is pl
 becomes Numba's threaded one, and calls from one function to another reach the compiled versions.
 """
 
+import os
 from types import FunctionType, ModuleType
 from typing import Any
 
-import numba
+# A thread of GNU OpenMP that waits for the others spins, by default for milliseconds. On a machine
+# that is busy with something else it takes the core from the thread it waits for: a region of 30
+# microseconds then takes 8 milliseconds. It reads this when it is loaded, so before Numba.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-from scratchnet.engines import loops
+import numba  # noqa: E402
+
+from scratchnet.engines import loops  # noqa: E402
 
 __all__ = list(loops.__all__)
 
