@@ -1,4 +1,4 @@
-"""The same network, trained with Adam.
+"""A network with one hidden layer, trained with Adam.
 
 Change `scratchnet` to `keras` in the import line, and the same script trains the same network
 there.

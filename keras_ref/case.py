@@ -21,6 +21,9 @@ __all__ = ["Case", "keras_trace", "scratchnet_trace"]
 ROWWISE = ("forward", "backward")  # quantities of a trace that have a row for each sample
 
 
+CANCELLED = 1e-3
+
+
 def sgd(k: Any) -> Any:
     """Plain gradient descent with a rate that float32 holds exactly."""
     return k.optimizers.SGD(learning_rate=0.125)
@@ -35,6 +38,9 @@ class Case:
               logits of the size where softmax saturates); "probability" (rows from 0 to 1)
     whole     after which steps all weights and the optimizer's state are compared
     bar       float64: the largest relative error allowed, in the first step and later
+    cancels   some sums cancel to zero (the gradient of a bias before a batch normalization, which
+              takes the mean off again): what is left of them is nothing but rounding, which has no
+              relative error. Arrays of no number above CANCELLED are judged as if they had one
     """
 
     name: str
@@ -50,6 +56,12 @@ class Case:
     weight_scale: float | None = None  # None: 1 / sqrt(fan-in), which keeps the numbers near one
     bar: float = 1e-12
     later_bar: float = 1e-12  # the same after the first step
+    cancels: bool = False
+
+    @property
+    def floor(self) -> float:
+        """What an array's largest number counts as, if it is smaller."""
+        return CANCELLED if self.cancels else 0.0
 
     def model(self, k: Any) -> Any:
         """The compiled model of library `k`, with this case's weights."""

@@ -61,7 +61,13 @@ def layer_cases() -> list[Case]:
         Case("Dropout", on_vector("Dropout", 0.25)),
         Case("Dropout-images", on_image("Dropout", 0.5)),
         Case("Dropout-rate0", on_vector("Dropout", 0.0)),
-        Case("BatchNormalization", on_vector("BatchNormalization"), steps=3, whole=(1, 3)),
+        Case(
+            "BatchNormalization",
+            on_vector("BatchNormalization"),
+            steps=3,
+            whole=(1, 3),
+            cancels=True,  # the bias of the Dense layer before it
+        ),
         Case("BatchNormalization-images", on_image("BatchNormalization"), steps=2, whole=(1, 2)),
         Case("BatchNormalization-axis1", on_image("BatchNormalization", axis=1)),
         Case(

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from keras_ref.trace import Trace
 
-__all__ = ["Divergence", "first_divergence", "relative_error", "rms_error", "ulps"]
+__all__ = [
+    "Divergence",
+    "first_divergence",
+    "float32_bars",
+    "relative_error",
+    "rms_error",
+    "ulps",
+]
 
 Array = NDArray[Any]
 FEW = 32  # numbers
@@ -47,16 +54,15 @@ class Divergence:
         )
 
 
-def relative_error(ours: Array, theirs: Array) -> float:
-    """Largest difference over the array, relative to its largest number, or to 0.001 if that is
-    larger: a sum that cancels to zero (the bias before a batch normalization) is nothing but
-    rounding.
+def relative_error(ours: Array, theirs: Array, floor: float = 0.0) -> float:
+    """Largest difference over the array, relative to its largest number, or to `floor` if that is
+    larger (see Case.cancels). Of an array that is nothing but zeros the difference itself.
     """
     if ours.shape != theirs.shape:
         return float("inf")
     if not ours.size:
         return 0.0
-    scale = max(float(np.abs(theirs).max()), 1e-3)
+    scale = max(float(np.abs(theirs).max()), floor) or 1.0
     return float(np.abs(np.asarray(ours, np.float64) - theirs).max()) / scale
 
 
@@ -73,13 +79,6 @@ def ulps(a: float, b: float) -> float:
     return abs(float(a) - float(b)) / float(np.spacing(np.float32(abs(b)) or np.float32(1e-30)))
 
 
-def float32_bar(exact: Array, keras_error: float) -> float:
-    """Twice Keras's own error, and never less than one unit in the last place: no result of two
-    roundings can be asked for more.
-    """
-    return max(2 * keras_error, ULP * _size(exact))
-
-
 def _size(values: Array) -> float:
     """Root mean square."""
     return float(np.sqrt(np.mean(np.square(values)))) if values.size else 0.0
@@ -90,12 +89,24 @@ def _kind(name: str) -> str:
     return "/".join(name.split("/")[:2])
 
 
-def _typical_errors(exact: Trace, keras_errors: dict[str, float]) -> dict[str, float]:
-    """Keras's largest relative error among the arrays of each kind, by step.
+def float32_bars(exact: Trace, keras_errors: dict[str, float]) -> dict[str, float]:
+    """The rms error that float32 is allowed for each name: twice Keras's own, and never less than
+    one unit in the last place: no result of two roundings can be asked for more.
 
     An array of three numbers has no statistics: whichever program is luckier there wins. Arrays of
-    fewer than FEW numbers borrow those of all arrays of their kind in the step.
+    fewer than FEW numbers borrow Keras's largest relative error among all arrays of their kind in
+    the step.
     """
+    typical = _typical_errors(exact, keras_errors)
+    bars: dict[str, float] = {}
+    for name, value in exact.items():
+        borrowed = 0.0 if value.size >= FEW else typical[_kind(name)] * _size(value)
+        bars[name] = max(2 * max(keras_errors[name], borrowed), ULP * _size(value))
+    return bars
+
+
+def _typical_errors(exact: Trace, keras_errors: dict[str, float]) -> dict[str, float]:
+    """Keras's largest relative error among the arrays of each kind, by step."""
     typical: dict[str, float] = {}
     for name, value in exact.items():
         relative = keras_errors[name] / _size(value) if _size(value) else 0.0
@@ -109,28 +120,28 @@ def first_divergence(
     bar: float | None = None,
     later_bar: float | None = None,
     keras_errors: dict[str, float] | None = None,
+    floor: float = 0.0,
 ) -> Divergence | None:
     """The first name at which `ours` is further from `exact` than allowed, None if there is none.
 
     bar            float64: the largest relative error, in step 1 and (later_bar) after it
-    keras_errors   float32: Keras's own rms error for each name (see float32_bar)
+    floor          float64: what an array's largest number counts as, if it is smaller
+    keras_errors   float32: Keras's own rms error for each name (see float32_bars)
     """
     missing = [name for name in exact if name not in ours]
     if missing:
         raise KeyError(f"trace: expected {missing[0]!r}, got a trace without it.")
     agreed: dict[str, float] = {}
-    typical = {} if keras_errors is None else _typical_errors(exact, keras_errors)
+    bars = {} if keras_errors is None else float32_bars(exact, keras_errors)
     for name, theirs in exact.items():
         mine = np.asarray(ours[name])
         if keras_errors is None:
             assert bar is not None
             later = bar if later_bar is None else later_bar
             allowed = bar if name.startswith("step 1/") else later
-            error = relative_error(mine, theirs)
+            error = relative_error(mine, theirs, floor)
         else:
-            borrowed = 0.0 if theirs.size >= FEW else typical[_kind(name)] * _size(theirs)
-            keras_error = max(keras_errors[name], borrowed)
-            error, allowed = rms_error(mine, theirs), float32_bar(theirs, keras_error)
+            error, allowed = rms_error(mine, theirs), bars[name]
         if not error <= allowed:  # a NaN is a divergence
             if mine.shape != theirs.shape:
                 raise ValueError(f"{name}: expected shape {theirs.shape}, got {mine.shape}.")

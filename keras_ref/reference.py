@@ -56,7 +56,7 @@ def diverges(case: Case, reference: Reference, dtype: str, engine: str) -> Diver
     if dtype == "float64":
         if reference.thin:
             ours = thinned(ours, sums=True)
-        return first_divergence(ours, reference.exact, case.bar, case.later_bar)
+        return first_divergence(ours, reference.exact, case.bar, case.later_bar, floor=case.floor)
     exact = reference.exact
     if reference.thin:
         ours = thinned(ours, sums=False)

@@ -104,6 +104,9 @@ def of_keras(model: Any, batches: Sequence[Batch], whole: Iterable[int] = (1,)) 
                 sample_weight=batch.sample_weight,
                 training=True,
             )
+            without_penalties = model._compile_loss(
+                tf.convert_to_tensor(batch.y), value, sample_weight=batch.sample_weight
+            )
         if step == 1:
             for (label, _), value in zip(_labelled(model), values[1:], strict=True):
                 trace[f"{at}/forward/{label}/y"] = value.numpy()
@@ -112,12 +115,14 @@ def of_keras(model: Any, batches: Sequence[Batch], whole: Iterable[int] = (1,)) 
         if step == 1:
             by_id = {id(v): g for v, g in zip(model.trainable_variables, gradients, strict=True)}
             inputs = tape.gradient(loss, values[:-1])
-            labelled = list(zip(_labelled(model), inputs, strict=True))
-            for (label, layer), dx in reversed(labelled):
+            reached = tape.gradient(without_penalties, values[:-1])
+            labelled = list(zip(_labelled(model), inputs, reached, strict=True))
+            for (label, layer), dx, way in reversed(labelled):
                 for variable in layer.trainable_variables:
                     gradient = tf.convert_to_tensor(by_id[id(variable)])
                     trace[f"{at}/gradient/{label}/{variable.name}"] = gradient.numpy()
-                if dx is not None:  # None above the softmax that the loss looked behind
+                # above a softmax that the loss looked behind there is at most what a penalty adds
+                if way is not None:
                     trace[f"{at}/backward/{label}/dx"] = dx.numpy()
         del tape
         model.optimizer.apply(gradients, model.trainable_variables)

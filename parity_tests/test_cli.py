@@ -16,8 +16,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 @pytest.fixture
 def golden_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not (golden.FOLDER / "networks.npz").is_file():
-        pytest.skip("no golden packs: write them with `python -m keras_ref.golden`")
+    hint = "no golden packs: write them with `python -m keras_ref.golden`"
+    assert (golden.FOLDER / "networks.npz").is_file(), hint
     monkeypatch.setattr(parity, "available", lambda: False)
     monkeypatch.setattr(keras_ref, "available", lambda: False)
 

@@ -1,11 +1,13 @@
 """When a comparison fails, the report names the first quantity that parted."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from keras_ref.case import Case, scratchnet_trace
 from keras_ref.cases import on_vector
-from keras_ref.divergence import first_divergence, relative_error, ulps
+from keras_ref.divergence import first_divergence, float32_bars, relative_error, ulps
 from scratchnet.engines import vectorized
 from scratchnet.layers import Dense
 from scratchnet.optimizers import SGD
@@ -101,3 +103,29 @@ def test_units_in_the_last_place():
     one = np.float32(1)
     assert ulps(float(np.nextafter(one, np.float32(2))), 1.0) == 1
     assert relative_error(np.array([1.0, 2.5]), np.array([1.0, 2.0])) == 0.25
+
+
+def test_a_small_array_is_held_to_the_same_relative_bar():
+    exact = np.array([1e-9, -2e-9])
+    assert relative_error(exact * 1.5, exact) == pytest.approx(0.5)
+    assert relative_error(exact * 1.5, exact, floor=1e-3) == pytest.approx(1e-6)
+
+
+def test_of_zeros_the_difference_itself_is_judged():
+    zeros = np.zeros(2)
+    assert relative_error(zeros, zeros) == 0.0
+    assert relative_error(np.array([0.0, 1e-6]), zeros) == 1e-6
+
+
+def test_small_arrays_borrow_keras_error_for_float32():
+    exact = {"step 1/gradient/a": np.ones(64), "step 1/gradient/b": np.ones(3)}
+    errors = {"step 1/gradient/a": 1e-5, "step 1/gradient/b": 0.0}
+    bars = float32_bars(exact, errors)
+    assert bars["step 1/gradient/b"] == bars["step 1/gradient/a"] == 2e-5
+    errors = {"step 1/gradient/a": 0.0, "step 1/gradient/b": 0.0}
+    assert set(float32_bars(exact, errors).values()) == {2.0**-23}
+
+
+def test_only_a_case_that_says_so_may_cancel():
+    assert CASE.floor == 0.0
+    assert replace(CASE, cancels=True).floor == 1e-3

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scratchnet import config
 from scratchnet.engines import ops
 from scratchnet.errors import expected, unknown
+from scratchnet.utils.rounding import through_float32
 
 __all__ = [
     "Activation",
@@ -42,12 +43,6 @@ __all__ = [
 Array = NDArray[np.floating]
 
 
-def through_float32(value: float) -> float:
-    """The hyperparameter as Keras on TensorFlow reads it, in float64 work too: the slope of a leaky
-    ReLU is a float32 attribute there, and a cap is cast through float32."""
-    return float(np.float32(value))
-
-
 class Activation:
     """An activation with its options settled.
 
@@ -55,9 +50,8 @@ class Activation:
     backward   dz = dy times df/dz      dy, z, y, dz of that shape
     """
 
-    kinks: tuple[
-        float, ...
-    ] = ()  # the z at which the derivative jumps; gradcheck steps around them
+    # the z at which the derivative jumps; gradcheck steps around them
+    kinks: tuple[float, ...] = ()
 
     def __init__(self, name: str, **options: Any) -> None:
         self.name = self.__name__ = name
@@ -143,6 +137,7 @@ class Relu(Elementwise):
     def _settled(self) -> tuple[float, float | None, float]:
         slope = self.options.get("negative_slope", 0.0)
         cap, threshold = self.options.get("max_value"), self.options.get("threshold", 0.0)
+        # in Keras the slope of a leaky ReLU is a float32 attribute, and a cap goes through float32
         if slope and cap is None and threshold == 0:
             slope = through_float32(slope)
         return float(slope), None if cap is None else through_float32(cap), float(threshold)
@@ -155,9 +150,8 @@ class Relu(Elementwise):
         slope, cap, threshold = self._settled()
         limit = np.inf if cap is None else float(cap)
         if cap == 6 and threshold == 0:
-            limit = (
-                5.999999999999999  # relu6 is an operation of its own and stops the gradient at 6
-            )
+            # relu6 is an operation of its own and stops the gradient at 6
+            limit = 5.999999999999999
         return ops.relu_backward, (slope, limit, threshold)
 
 

@@ -3,6 +3,8 @@
 Nothing is read from the home directory: what a script computes does not depend on who runs it.
 """
 
+from typing import Any
+
 from scratchnet.errors import expected, unknown
 
 __all__ = [
@@ -21,9 +23,7 @@ _epsilon = 1e-7
 
 
 def floatx() -> str:
-    """The float type that layers, losses and initializers use when none is given: "float32" or
-    "float64".
-    """
+    """The float type that is used where none is given: "float32" or "float64"."""
     return _floatx
 
 
@@ -82,3 +82,7 @@ def standardize_dtype(dtype: object) -> str:
     if name not in FLOAT_TYPES:
         raise ValueError(unknown("dtype", name, FLOAT_TYPES))
     return name
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(unknown("scratchnet.config", name, __all__))

@@ -32,10 +32,11 @@ class Batches:
 
     def shuffle(self, how: Any) -> None:
         """True, False, "batch" or "reshuffle" (see fit)."""
-        if not isinstance(how, bool | int | str) or how not in (True, False, "batch", "reshuffle"):
+        named = isinstance(how, str) and how in ("batch", "reshuffle")
+        if not named and (not isinstance(how, bool | int | np.bool_) or how not in (True, False)):
             wanted = "shuffle as True, False, 'batch' or 'reshuffle'"
             raise ValueError(expected("fit", wanted, repr(how)))
-        self._shuffle = how
+        self._shuffle = how if named else bool(how)
 
     def order(self, epoch: int) -> NDArray[np.integer]:
         """The rows in the order of this epoch."""

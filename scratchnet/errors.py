@@ -12,9 +12,7 @@ def expected(owner: str, wanted: str, got: str, hint: str = "") -> str:
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """The message for a name that is not in a table: the nearest known name first, then all of
-    them.
-    """
+    """The message for a name that is not in a table: the nearest one first, then all of them."""
     names = sorted(known)
     guess = did_you_mean(name, names)
     hint = f"{guess} " if guess else ""

@@ -48,8 +48,7 @@ class Sequential(Trainer, Parameters):
             raise TypeError(expected(self.owner, "a list of layers", repr(layers), hint))
         for layer in layers or ():
             self.add(layer)
-        if not trainable:
-            self.trainable = False
+        self._trainable = bool(trainable)  # of the model; its layers keep their own flags
 
     # ------------------------------------------------------------------ putting layers together
 
@@ -257,6 +256,10 @@ class Sequential(Trainer, Parameters):
         cross-entropy gives where the layer ends in softmax.
         """
         self.pack()
+        for layer in self._layers:  # what the walk does not reach has no gradient of this batch
+            layer.dy = layer.dx = None
+            if isinstance(layer, ActivatedLayer):
+                layer.dz = None
         dy: Any = gradient
         for index in range(top, (lowest or 0) - 1, -1):
             layer = self._layers[index]
@@ -269,13 +272,14 @@ class Sequential(Trainer, Parameters):
                     if penalty is not None and layer.y is not None and layer.z is not None:
                         dy_penalty = penalty.gradient(layer.y) / len(layer.y)
                         dy = dy + layer.activation.backward(dy_penalty, layer.z, layer.y)
-                layer.dy, layer.dz = None, dy
+                layer.dz = dy
                 dy = layer.dx = layer.backward_z(dy)
             else:
                 if layer.activity_regularizer is not None and layer.y is not None:
                     dy = dy + layer.activity_regularizer.gradient(layer.y) / len(layer.y)
                 layer.dy = dy
                 dy = layer.dx = layer.backward(dy)
+            layer.needs_dx = True
         return dy
 
     def prepare_input(self, x: Any) -> Array:

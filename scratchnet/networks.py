@@ -99,9 +99,7 @@ class Network:
         return model
 
     def prepare(self, images: NDArray[Any], labels: NDArray[Any]) -> tuple[Any, Any]:
-        """Images (N, 28, 28) of bytes as this network's input from 0 to 1, labels one-hot
-        (float32).
-        """
+        """Images (N, 28, 28) of bytes as this network's input, 0 to 1, and one-hot labels."""
         shape = (28, 28, 1) if self.build is cnn else (784,)
         x = images.reshape(len(images), *shape).astype(np.float32) / np.float32(255)
         return x, np.eye(10, dtype=np.float32)[np.asarray(labels, int)]
@@ -136,3 +134,7 @@ def get(name: str) -> list[Network]:
     if name not in NETWORKS:
         raise ValueError(unknown("Network", name, [*NETWORKS, "all"]))
     return [NETWORKS[name]]
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(unknown("scratchnet.networks", name, __all__))

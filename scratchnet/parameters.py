@@ -24,6 +24,7 @@ class Parameters:
     _parameters: Array | None = None
     _gradients: Array | None = None
     trainable_size = 0  # how many of the parameters are trained: they lie in front
+    _trainable = True
 
     def pack(self) -> None:
         """Lay all parameters in one flat array and all gradients in another: trained ones first.
@@ -32,9 +33,9 @@ class Parameters:
         the layers into its own arrays meanwhile, or layers were frozen.
         """
         arrays = [(layer, key) for layer in self._layers for key in layer.params]
-        arrays.sort(key=lambda pair: not pair[0].trainable)  # stable: the order within stays
+        arrays.sort(key=lambda pair: not self.trains(pair[0]))  # stable: the order within stays
         size = sum(layer.params[key].size for layer, key in arrays)
-        trained = sum(layer.params[key].size for layer, key in arrays if layer.trainable)
+        trained = sum(layer.params[key].size for layer, key in arrays if self.trains(layer))
         if self._parameters is not None and trained == self.trainable_size:
             flat = self._parameters
             if all(layer.params[key].base is flat for layer, key in arrays):
@@ -70,10 +71,12 @@ class Parameters:
 
     @property
     def trainable_weights(self) -> list[Array]:
-        return [w for layer in self._layers for w in layer.trainable_weights]
+        return [w for layer in self._layers if self._trainable for w in layer.trainable_weights]
 
     @property
     def non_trainable_weights(self) -> list[Array]:
+        if not self._trainable:
+            return self.weights
         return [w for layer in self._layers for w in layer.non_trainable_weights]
 
     variables = weights
@@ -82,12 +85,18 @@ class Parameters:
 
     @property
     def trainable(self) -> bool:
-        return all(layer.trainable for layer in self._layers)
+        """Whether the model is trained at all; setting it sets all layers, too, as in Keras."""
+        return self._trainable
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
         for layer in self._layers:
             layer.trainable = bool(value)
+
+    def trains(self, layer: Layer) -> bool:
+        """Whether the weights of this layer are trained."""
+        return self._trainable and layer.trainable
 
     def get_weights(self) -> list[Array]:
         """Copies of all weights, layer by layer, in Keras's order."""

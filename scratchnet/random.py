@@ -1,7 +1,7 @@
 """Random numbers: the very ones that Keras on TensorFlow draws from the same seed.
 
 A stream is a function: seed pair (seed, counter) and index go in, one number comes out. Nothing is
-carried from one number to the next (Philox, engines/vectorized/random.py); what has a state is only
+carried from one number to the next (Philox, engines/loops/random.py); what has a state is only
 the choice of the seed pairs (utils/random_seed.py).
 
 Uniform numbers, dropout masks and orders equal those of TensorFlow 2.21 on the CPU bit for bit.
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scratchnet.config import standardize_dtype
 from scratchnet.engines import ops
 from scratchnet.engines.vectorized.random import fractions, philox, stream_of
-from scratchnet.errors import expected
+from scratchnet.errors import expected, unknown
 from scratchnet.utils.random_seed import (
     Seed,
     SeedGenerator,
@@ -30,6 +30,7 @@ from scratchnet.utils.random_seed import (
     seed_pair,
     set_random_seed,
 )
+from scratchnet.utils.rounding import through_float32
 
 __all__ = [
     "SeedGenerator",
@@ -75,14 +76,9 @@ def _blocks(size: int, kind: Any) -> NDArray[np.uint64]:
     return np.arange(-(-size // PER_BLOCK[kind.__name__]), dtype=np.uint64)
 
 
-def _through_float32(value: float, kind: Any) -> Any:
-    """A bound of a uniform stream in this float type.
-
-    Keras writes `tf.cast(minval, dtype)`, and TensorFlow makes a Python float a float32 before it
-    casts, so that even a float64 stream has bounds that float32 holds. Ints and NumPy numbers are
-    not rounded on their way.
-    """
-    return kind(np.float32(value)) if type(value) is float else kind(value)
+def _bound(value: float, kind: Any) -> Any:
+    """A bound of a uniform stream in this float type; ints and NumPy numbers are not rounded."""
+    return kind(through_float32(value) if type(value) is float else value)
 
 
 def _box_muller(u: Array) -> Array:
@@ -112,7 +108,7 @@ def uniform(
 ) -> Array:
     """Numbers spread evenly over [minval, maxval)."""
     kind, size = np.dtype(standardize_dtype(dtype)).type, _size(shape)
-    low, high = _through_float32(minval, kind), _through_float32(maxval, kind)
+    low, high = _bound(minval, kind), _bound(maxval, kind)
     u = _unit(stream_of(*seed_pair(seed)), _blocks(size, kind), kind).ravel()[:size]
     return (u * (high - low) + low).reshape(shape)
 
@@ -213,15 +209,17 @@ def permutation(n: int, epoch: int = 0) -> NDArray[np.int64]:
     return _shuffled(n, seed, epoch * _blocks_of_shuffle(n))
 
 
-def batch_permutation(n: int, batch_size: int, epoch: int = 0) -> NDArray[np.int64]:
+def batch_permutation(n: int, batch_size: int) -> NDArray[np.int64]:
     """The order for `shuffle="batch"`: batches stay in their places, each is shuffled inside."""
     seed, rng = global_seed(), np.random.default_rng()
-    starts = range(0, n, batch_size)
-    sizes = [min(batch_size, n - start) for start in starts]
-    skip = epoch * sum(_blocks_of_shuffle(m) for m in sizes)
-    order = np.empty(n, np.int64)
-    for start, m in zip(starts, sizes, strict=True):
+    order, skip = np.empty(n, np.int64), 0
+    for start in range(0, n, batch_size):
+        m = min(batch_size, n - start)
         inside = rng.permutation(m) if seed is None else _shuffled(m, seed, skip)
         order[start : start + m] = start + inside
         skip += _blocks_of_shuffle(m)
     return order
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(unknown("scratchnet.random", name, __all__))

@@ -1,7 +1,6 @@
 """How a string, a config or an object becomes the thing it names: one rule for every kind of thing.
 
-Each module keeps a table `name -> class` under its classes and a `get(identifier)` that calls
-`lookup`.
+Each module keeps a table `name -> class` under its classes and a `get` that calls `lookup`.
 """
 
 from typing import Any
@@ -48,9 +47,7 @@ def deserialize(kind: str, config: dict[str, Any], table: dict[str, type]) -> An
 
 
 def names(*classes: type, **aliases: type) -> dict[str, type]:
-    """The table for these classes: each under its class name and its snake_case name, then the
-    aliases.
-    """
+    """The table for these classes: by class name and by snake_case name, then the aliases."""
     table: dict[str, type] = {}
     for cls in classes:
         table[cls.__name__] = cls

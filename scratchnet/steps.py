@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from scratchnet import data
 from scratchnet.errors import expected
-from scratchnet.layers.base import ActivatedLayer, Array
+from scratchnet.layers.base import ActivatedLayer, Array, Layer
+from scratchnet.regularizers import Regularizer
 
 if TYPE_CHECKING:
     from scratchnet.models import Sequential
@@ -78,7 +79,7 @@ class Steps:
         else:
             value = float(self.loss.on_logits()(y, self._layers[index].z, sample_weight))
         for layer in self._layers:
-            for key, regularizer in layer.penalties():
+            for key, regularizer in self.penalties(layer):
                 value += float(regularizer(layer.params[key]))
             if layer.activity_regularizer is not None:
                 value += float(layer.activity_regularizer(layer.y)) / max(len(layer.y), 1)
@@ -105,7 +106,7 @@ class Steps:
             gradient = self.loss.on_logits().gradient(y, z, sample_weight)
         dx: Array | None = self.backward_from(top, gradient, after_activation, lowest)
         for layer in self._layers:
-            for key, regularizer in layer.penalties():
+            for key, regularizer in self.penalties(layer):
                 layer.grads[key] += regularizer.gradient(layer.params[key])
         return dx
 
@@ -122,10 +123,14 @@ class Steps:
         self.backward_loss(batch.y, y_pred, batch.sample_weight)
         return value
 
+    def penalties(self: Any, layer: Layer) -> list[tuple[str, Regularizer]]:
+        """The regularizers that count, by weight: as in Keras, those of trained weights only."""
+        return list(layer.regularizers.items()) if self.trains(layer) else []
+
     def lowest_trainable(self: Any) -> int:
         """The index of the lowest layer with something to train: below it no gradient is needed."""
         for index, layer in enumerate(self._layers):
-            if layer.trainable and layer.params:
+            if self.trains(layer) and layer.params:
                 return index
         return len(self._layers)
 
@@ -147,7 +152,10 @@ class Steps:
     def _check_layout(self: Any) -> list[tuple[str, str]]:
         """The names of what is trained; raises where the optimizer was built for others."""
         layout = [
-            (layer.name, key) for layer in self._layers if layer.trainable for key in layer.params
+            (layer.name, key)
+            for layer in self._layers
+            if self.trains(layer)
+            for key in layer.params
         ]
         if self._updated is not None and self._updated != layout:
             wanted, hint = "the weights it was compiled for", "Call compile() again."

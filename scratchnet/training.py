@@ -227,7 +227,7 @@ class Trainer(Steps):
     ) -> callbacks_module.CallbackList:
         if isinstance(callbacks, callbacks_module.CallbackList):
             return callbacks
-        if verbose != "auto" and (not isinstance(verbose, int) or verbose < 0):
+        if verbose != "auto" and (not isinstance(verbose, int) or verbose not in (0, 1, 2)):
             wanted = "verbose as 'auto', 0, 1 or 2"
             raise ValueError(expected(self.owner, wanted, repr(verbose)))
         return callbacks_module.CallbackList(

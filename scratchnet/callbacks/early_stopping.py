@@ -3,6 +3,8 @@
 import warnings
 from typing import Any
 
+import numpy as np
+
 from scratchnet.callbacks.callback import Logs
 from scratchnet.callbacks.monitor import MonitorCallback
 from scratchnet.errors import expected
@@ -33,6 +35,10 @@ class EarlyStopping(MonitorCallback):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta=min_delta)
+        for argument, value in (("patience", patience), ("start_from_epoch", start_from_epoch)):
+            if not isinstance(value, int | float | np.number):
+                wanted = f"{argument} as a number of epochs"
+                raise ValueError(expected("EarlyStopping", wanted, repr(value), "Try 3."))
         self.patience = patience
         self.verbose = verbose
         self.baseline = baseline

@@ -114,11 +114,11 @@ def _engine(name: str | None) -> Any:
 
 
 @click.command()
-@click.argument("model", metavar="FILE|NETWORK")
+@click.argument("model", required=False, metavar="[FILE|NETWORK]")
 @options.data
 @options.engine
-def evaluate(model: str, data: str, engine: str | None) -> None:
-    """Test the model in a .keras file."""
+def evaluate(model: str | None, data: str, engine: str | None) -> None:
+    """Test the model in a .keras file, by default the best network in this folder."""
     path = find_model(model)
     loaded = scratchnet.models.load_model(path)
     with _engine(engine):

@@ -1,13 +1,11 @@
-"""The engines: the same operations, written several times, and the one place that chooses between
-them.
+"""The engines: the same operations, written several times, and the one place that chooses.
 
 An engine knows arrays, not layers. It is a module (or package) that offers the functions of the
 contract below, with the same names and signatures as every other engine:
 
 - inputs first, sizes and hyperparameters next, outputs last; every output is overwritten, nothing
-else is touched
-  (an optimizer's parameter and slots are both input and output: they come first and are updated in
-  place);
+  else is touched (an optimizer's parameter and slots are both input and output: they come first
+  and are updated in place);
 - at most eight arguments; arrays are C-contiguous and of one float type; the caller allocates;
 - a sum is kept in float64 whatever the arrays hold, and rounded once, when it is stored.
 
@@ -50,9 +48,7 @@ def _known(name: str) -> str:
 
 
 def get_engine() -> str:
-    """The name of the engine in use: innermost `with engine(...)`, else set_engine, else the
-    environment.
-    """
+    """The engine in use: by the innermost `with engine(...)`, set_engine or the environment."""
     return _scoped.get() or _default[0] or _known(os.environ.get("SCRATCHNET_ENGINE") or DEFAULT)
 
 
@@ -72,9 +68,7 @@ def engine(name: str) -> Iterator[None]:
 
 
 def load(name: str) -> ModuleType:
-    """The module of an engine, imported on first use (Numba is not imported before somebody needs
-    it).
-    """
+    """The module of an engine, imported on first use: Numba only where somebody needs it."""
     return import_module(ENGINES[_known(name)])
 
 

@@ -13,9 +13,9 @@ from typing import Any
 # microseconds then takes 8 milliseconds. It reads this when it is loaded, so before Numba.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-import numba  # noqa: E402
+import numba
 
-from scratchnet.engines import loops  # noqa: E402
+from scratchnet.engines import loops
 
 __all__ = list(loops.__all__)
 
@@ -28,8 +28,7 @@ def _compile(module: ModuleType) -> dict[str, Any]:
             continue
         copy = FunctionType(function.__code__, namespace, name, function.__defaults__)
         copy.__module__, copy.__doc__ = function.__module__, function.__doc__
-        # boundscheck and fastmath stay off: no rewriting of sums, NaN and infinity keep their
-        # meaning
+        # boundscheck and fastmath stay off: sums keep their order, NaN and infinity their meaning
         namespace[name] = numba.njit(
             copy,
             parallel="prange" in function.__code__.co_names,

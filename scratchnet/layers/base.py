@@ -31,7 +31,8 @@ class Layer(Configurable):
     params     trainable arrays by name, e.g. {"kernel": (D, U), "bias": (U,)}
     grads      the gradient of the loss for each of them, under the same keys
     state      arrays that are not trained (the moving averages of BatchNormalization)
-    saved      what backward needs from the last training forward, a NamedTuple, else None
+    saved      what backward needs from the last training forward (in most layers a NamedTuple),
+               None after a forward that was not for training
     x, y       input and output of the last forward of the model     dy, dx   their gradients
     """
 
@@ -182,10 +183,6 @@ class Layer(Configurable):
         while they stay the same, the loss is smooth. For gradcheck."""
         return []
 
-    def penalties(self) -> list[tuple[str, regularizers.Regularizer]]:
-        """The regularizers that count, by weight: as in Keras, those of trained weights only."""
-        return list(self.regularizers.items()) if self.trainable else []
-
     def passes_logits(self, training: bool) -> bool:
         """Whether y is x itself, so that a loss still sees the softmax before this layer."""
         return False
@@ -264,7 +261,7 @@ class ActivatedLayer(Layer):
 
     _activation: Activation = activations.linear
     z: Array | None = None  # what went into the activation in the last forward
-    dz: Array | None = None  # its gradient, where the loss started from it
+    dz: Array | None = None  # its gradient
 
     @property
     def activation(self) -> Activation:
@@ -277,7 +274,8 @@ class ActivatedLayer(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         saved = self.take_saved()
-        return self.backward_z(self.activation.backward(dy, saved.z, saved.y))
+        self.dz = self.activation.backward(dy, saved.z, saved.y)
+        return self.backward_z(self.dz)
 
     def backward_z(self, dz: Array) -> Array | None:
         """dx of this dz, the gradient before the activation; sets `grads`."""

@@ -17,8 +17,8 @@ class Rescaling(Layer):
     backward   dx = dy * scale
     shapes     x, y, dx, dy (N, ...)   scale and offset one number, or one for each channel
 
-    A scale or offset given as a Python float is a float32 number even in float64 work: Keras on
-    TensorFlow casts it through float32, and 1/255 has other digits there.
+    A scale or offset that is not NumPy's (a float, a list) is made of float32 numbers even in
+    float64 work: Keras on TensorFlow casts it through float32, and 1/255 has other digits there.
     """
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
@@ -27,7 +27,9 @@ class Rescaling(Layer):
         self._scale, self._offset = self._number("scale", scale), self._number("offset", offset)
 
     def _number(self, name: str, value: Any) -> Array:
-        array = np.asarray(np.float32(value) if isinstance(value, float) else value)
+        array = np.asarray(value)
+        if array.dtype.kind == "f" and not isinstance(value, np.ndarray | np.generic):
+            array = array.astype(np.float32)
         if array.dtype.kind not in "fiub":
             wanted = f"{name} as a number or an array of numbers"
             raise TypeError(expected(self.owner, wanted, repr(value)))

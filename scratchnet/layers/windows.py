@@ -1,6 +1,4 @@
-"""Where the windows of a convolution or a pooling lie: output sizes, and the padding around an
-image.
-"""
+"""Where the windows of a convolution or pooling lie: output sizes, padding around an image."""
 
 import numpy as np
 
@@ -27,8 +25,9 @@ def standardize_padding(owner: str, padding: str) -> str:
 
 
 def output_size(size: int, window: int, stride: int, padding: str) -> int:
-    """How many windows fit along one axis: "valid" keeps them inside, "same" gives ceil(size /
-    stride).
+    """How many windows fit along one axis.
+
+    "valid": (size - window) // stride + 1     "same": ceil(size / stride)
     """
     return -(-size // stride) if padding == "same" else (size - window) // stride + 1
 
@@ -60,8 +59,7 @@ def image_output_shape(
 def padding_amounts(
     size: tuple[int, int], window: tuple[int, int], strides: tuple[int, int], padding: str
 ) -> Sides:
-    """How many rows and columns to add: as few as the windows need, the odd one at the bottom or
-    right.
+    """How many rows and columns to add: as few as needed, the odd one at the bottom or right.
 
     source    TensorFlow's rule for "SAME" (tf.nn, "Notes on padding"); other frameworks differ
     """
@@ -73,9 +71,7 @@ def padding_amounts(
 
 
 def pad(x: Array, sides: Sides, value: float = 0.0) -> Array:
-    """x (N, H, W, C) with rows and columns of `value` around each image; x itself if there are
-    none.
-    """
+    """x (N, H, W, C) with rows and columns of `value` around each image; x itself for none."""
     (top, bottom), (left, right) = sides
     if not top + bottom + left + right:
         return x

@@ -6,7 +6,7 @@ and where that happened no gradient flows.
 
 Keras on TensorFlow takes the logits' path whenever it can see them: a softmax or a sigmoid
 remembers what went into it (`_keras_logits`), and every one of these losses starts from there,
-whichever of the two it was. Training here does the same (`training.py`), by asking the loss for
+whichever of the two it was. Training here does the same (`steps.py`), by asking the loss for
 `on_logits()`.
 """
 
@@ -108,12 +108,11 @@ class CategoricalCrossentropy(Crossentropy):
             )
             wanted = f"y_true of the shape of y_pred {y_pred.shape}"
             raise ValueError(expected(self.owner, wanted, str(y_true.shape), hint))
-        y_true = np.moveaxis(y_true.astype(np.float64), self.axis, -1)
-        y_pred = np.moveaxis(y_pred.astype(np.float64), self.axis, -1)
+        y_true, y_pred = y_true.astype(np.float64), y_pred.astype(np.float64)
         if self.label_smoothing:
-            K = y_true.shape[-1]
+            K = y_true.shape[-1]  # Keras counts the last axis, whatever `axis` says
             y_true = y_true * (1 - self.label_smoothing) + self.label_smoothing / K
-        return y_true, y_pred
+        return np.moveaxis(y_true, self.axis, -1), np.moveaxis(y_pred, self.axis, -1)
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         dtype = y_pred.dtype

@@ -81,8 +81,8 @@ class MeanAbsoluteError(DifferenceLoss):
 
 
 class Huber(DifferenceLoss):
-    """f(e) = e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2)     f' = e, else delta *
-    sign(e)
+    """f(e) = e^2 / 2 where |e| <= delta, else delta * (|e| - delta / 2)
+    f' = e where |e| <= delta, else delta * sign(e)
 
     source     Huber, "Robust Estimation of a Location Parameter" (1964)
     """

@@ -68,9 +68,7 @@ class Adam(Optimizer):
         return [*groups, ("velocity_hat",)] if self.amsgrad else groups
 
     def _alpha(self, learning_rate: float) -> float:
-        """The rate of this update with both bias corrections in it, in float64 whatever the arrays
-        hold.
-        """
+        """The rate of this update with both bias corrections in it, in float64 for any arrays."""
         t = self.iterations + 1
         # Keras casts the betas here, but not in the averages
         beta_1, beta_2 = through_float32(self.beta_1), through_float32(self.beta_2)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet import registry
-from scratchnet.errors import expected
+from scratchnet.errors import expected, unknown
 from scratchnet.registry import Configurable
 
 __all__ = [
@@ -60,8 +60,7 @@ class LearningRateSchedule(Configurable):
         )
 
     def _check_rate(self, argument: str, value: Any) -> None:
-        # Keras would take the type of a whole number for the whole schedule, and compute in
-        # integers
+        # Keras would take a whole number's type for the whole schedule, and compute in integers
         if not isinstance(value, float | np.floating) or not math.isfinite(value):
             raise ValueError(
                 expected(
@@ -94,8 +93,9 @@ class LearningRateSchedule(Configurable):
 
 
 class ExponentialDecay(LearningRateSchedule):
-    """rate = initial_learning_rate * decay_rate ** (step / decay_steps); staircase rounds the
-    quotient down.
+    """rate = initial_learning_rate * decay_rate ** (step / decay_steps)
+
+    staircase rounds the quotient down.
     """
 
     def __init__(
@@ -130,8 +130,9 @@ class ExponentialDecay(LearningRateSchedule):
 
 
 class PiecewiseConstantDecay(LearningRateSchedule):
-    """rate = values[i], where i counts the boundaries below step: values[0] up to and with
-    boundaries[0].
+    """rate = values[i], i = how many boundaries lie below step
+
+    values[0] holds up to and with boundaries[0].
     """
 
     def __init__(
@@ -165,10 +166,10 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
 
 class PolynomialDecay(LearningRateSchedule):
-    """rate = (initial - end) * (1 - step / decay_steps) ** power + end, and end from decay_steps
-    on.
+    """rate = (initial - end) * (1 - step / decay_steps) ** power + end
 
-    With cycle, decay_steps is stretched to its first multiple that is not below step.
+    From decay_steps on it is end. With cycle, decay_steps is stretched to its first multiple that
+    is not below step.
     """
 
     def __init__(
@@ -211,8 +212,9 @@ class PolynomialDecay(LearningRateSchedule):
 
 
 class InverseTimeDecay(LearningRateSchedule):
-    """rate = initial_learning_rate / (1 + decay_rate * step / decay_steps); staircase rounds the
-    quotient down.
+    """rate = initial_learning_rate / (1 + decay_rate * step / decay_steps)
+
+    staircase rounds the quotient down.
     """
 
     def __init__(
@@ -247,12 +249,11 @@ class InverseTimeDecay(LearningRateSchedule):
 
 
 class CosineDecay(LearningRateSchedule):
-    """rate = top * ((1 - alpha) * (1 + cos(pi * step / decay_steps)) / 2 + alpha), and top * alpha
-    at the end.
+    """rate = top * ((1 - alpha) * (1 + cos(pi * step / decay_steps)) / 2 + alpha)
 
-    top is initial_learning_rate. With warmup_target the rate first climbs in a straight line from
-    initial_learning_rate to warmup_target in warmup_steps, then decays with warmup_target as its
-    top. Source: Loshchilov and Hutter 2016.
+    At the end it is top * alpha. top is initial_learning_rate. With warmup_target the rate first
+    climbs in a straight line from initial_learning_rate to warmup_target in warmup_steps, then
+    decays with warmup_target as its top. Source: Loshchilov and Hutter 2016.
     """
 
     def __init__(
@@ -295,10 +296,10 @@ class CosineDecay(LearningRateSchedule):
 
 
 class CosineDecayRestarts(LearningRateSchedule):
-    """CosineDecay that starts again: each period is t_mul times as long as the one before, and
-    m_mul times as high.
+    """CosineDecay that starts again.
 
-    Source: Loshchilov and Hutter 2016 (SGDR).
+    Each period is t_mul times as long as the one before, and m_mul times as high. Source:
+    Loshchilov and Hutter 2016 (SGDR).
     """
 
     def __init__(
@@ -376,3 +377,7 @@ def deserialize(config: dict[str, Any]) -> LearningRateSchedule:
     """The schedule that `serialize` described."""
     schedule: LearningRateSchedule = registry.deserialize("LearningRateSchedule", config, SCHEDULES)
     return schedule
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(unknown("scratchnet.optimizers.schedules", name, __all__))

@@ -16,8 +16,8 @@ Array = NDArray[np.floating]
 
 
 class SGD(Optimizer):
-    """w = w - learning_rate * g, or with momentum m = momentum * m - learning_rate * g and w = w +
-    m.
+    """w = w - learning_rate * g; with momentum:
+    m = momentum * m - learning_rate * g,   w = w + m
 
     nesterov adds momentum * m - learning_rate * g in place of m. Slot: momentum, only where
     momentum is not 0. The formulas are `momentum_update` and `nesterov_update` in

@@ -38,6 +38,7 @@ def save_model(model: "Sequential", path: str | os.PathLike[str]) -> None:
 
     Raises ValueError for another suffix than .keras, TypeError for what has no name in Keras.
     """
+    _check_path(f"{model.owner}.save", path)
     if not os.fspath(path).endswith(".keras"):
         wanted = "a file name that ends in .keras"
         raise ValueError(expected(f"{model.owner}.save", wanted, f"'{path}'"))
@@ -109,6 +110,9 @@ def _build(config: dict[str, Any], compile: bool) -> "Sequential":
     if config.get("class_name") != "Sequential":
         hint = "Only a stack of layers can be read."
         raise ValueError(expected("Model", "a Sequential", repr(config.get("class_name")), hint))
+    if "layers" not in config["config"]:
+        got = ", ".join(config["config"]) or "nothing"
+        raise ValueError(expected("Model", "layers in its config", got))
     inside = from_keras({key: v for key, v in config["config"].items() if key != "layers"})
     layers = [
         deserialize("Layer", layer_from_keras(layer), LAYERS)
@@ -129,6 +133,9 @@ def _compile_arguments(config: Any) -> dict[str, Any] | None:
     if not config:
         return None
     config = from_keras(config)
+    if not isinstance(config, dict) or "optimizer" not in config:
+        wanted = "compile_config as a dict with an optimizer"
+        raise ValueError(expected("Model", wanted, f"{config!r:.80}"))
     refuse("compile", loss_weights=(config.get("loss_weights"), None))
     return {
         "optimizer": optimizers.deserialize(config["optimizer"]),
@@ -151,6 +158,7 @@ def _metrics(spec: Any) -> Any:
 
 def open_archive(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
     """config.json as a dict, and the weights file's bytes; sizes are checked before reading."""
+    _check_path("load_model", path)
     owner = f"Model file '{path}'"
     if not os.fspath(path).endswith(".keras"):
         hint = (
@@ -172,6 +180,12 @@ def open_archive(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
     if not good or not isinstance(config["config"].get("layers", []), list):
         raise ValueError(expected(owner, "a model in config.json", f"{config!r:.80}"))
     return config, content
+
+
+def _check_path(owner: str, path: Any) -> None:
+    if not isinstance(path, str | os.PathLike):
+        hint = 'Pass "model.keras", for one.'
+        raise TypeError(expected(owner, "a path as a str or Path", repr(path), hint))
 
 
 def _member(archive: zipfile.ZipFile, name: str, owner: str) -> bytes:

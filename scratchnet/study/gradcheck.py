@@ -7,6 +7,7 @@ skipped and named.
 """
 
 from collections.abc import Iterator
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,15 @@ from scratchnet import data
 from scratchnet.errors import expected
 
 if TYPE_CHECKING:
+    from scratchnet.layers.base import Layer
     from scratchnet.models import Sequential
 
 __all__ = ["GradientCheck", "gradcheck"]
+
+# what the copy of a layer has in common with it: a mask may be any function, and whether an
+# activation is `linear` is asked by identity
+SHARED = ("mask", "_activation")
+PASSES = ("saved", "x", "y", "z", "dx", "dy", "dz")  # what it does not get
 
 
 @dataclass
@@ -83,18 +90,18 @@ def gradcheck(
         data.whole("gradcheck", "samples", samples, 1)
     data.check(model, x, y, sample_weight)
     x = np.array(x, np.float64)
-    model.forward(x[:1])  # builds it
-    copy = _in_float64(model)
-    frozen = _Frozen(copy)
-    copy.loss_and_gradients(x, y, sample_weight)
+    model.build((None, *x.shape[1:]))
+    double = _in_float64(model)
+    frozen = _Frozen(double)
+    double.loss_and_gradients(x, y, sample_weight)
     frozen.restore()  # else the first difference would see another dropout mask
     gradients = {
         f"{layer.name}/{key}": (layer.params[key], layer.grads[key].copy())
-        for layer in copy.layers
+        for layer in double.layers
         for key in layer.params
-        if layer.trainable
+        if double.trains(layer)
     }
-    gradients["input"] = x, np.array(copy.layers[0].dx)
+    gradients["input"] = x, np.array(double.layers[0].dx)
 
     result = GradientCheck(tolerance)
     largest = 0.0
@@ -117,22 +124,27 @@ def gradcheck(
 
 def _in_float64(model: "Sequential") -> "Sequential":
     """A model of the same layers, weights, loss and dropout streams, in float64."""
+    from scratchnet.layers import Input
     from scratchnet.models import Sequential
 
-    config = model.get_config()
-    for layer in config["layers"]:
-        layer["config"]["dtype"] = "float64"
-    copy = Sequential.from_config(config)
-    copy.build(model.input_shape)
-    copy.set_weights([np.asarray(w, np.float64) for w in model.get_weights()])
-    for ours, theirs in zip(copy.layers, model.layers, strict=True):
-        ours.__dict__.update(
-            {k: v for k, v in theirs.__dict__.items() if k in ("mask", "trainable")}
-        )
-        if getattr(theirs, "seed_generator", None) is not None:
-            ours.seed_generator.state = theirs.seed_generator.state
-    copy.compile("sgd", model.loss)
-    return copy
+    layers: list[Any] = [_layer_in_float64(layer) for layer in model.layers]
+    front = Input(batch_shape=model.input_shape, dtype="float64")
+    made = Sequential([front, *layers], trainable=model.trainable)
+    made.compile("sgd", model.loss)
+    return made
+
+
+def _layer_in_float64(layer: "Layer") -> "Layer":
+    """A copy of the layer, of whatever class, without what its last passes left."""
+    made = copy(layer)
+    for key, value in vars(layer).items():
+        if key not in SHARED:
+            made.__dict__[key] = None if key in PASSES else deepcopy(value)
+    made.dtype = "float64"
+    for arrays in (made.params, made.grads, made.state):
+        for key, values in arrays.items():
+            arrays[key] = values.astype(np.float64)
+    return made
 
 
 class _Frozen:

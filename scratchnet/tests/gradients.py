@@ -3,13 +3,17 @@
 import numpy as np
 
 from scratchnet import Input, Sequential, gradcheck
-from scratchnet.layers import Layer
+from scratchnet.activations import linear
+from scratchnet.layers import Layer, MaxPooling2D
 
 
 def assert_gradients(
     layer: Layer, shape: tuple[int, ...], rng: np.random.Generator, n: int = 3, samples: int = 25
 ) -> None:
-    """The layer alone, in float64, under a squared error with random targets: dy is random."""
+    """The layer alone, in float64, under a squared error with random targets: dy is random.
+
+    Where the layer has kinks, up to a quarter of the numbers may be skipped; else none.
+    """
     if not layer.built:
         layer = type(layer).from_config({**layer.get_config(), "dtype": "float64"})
     model = Sequential([Input(shape), layer], dtype="float64")
@@ -20,4 +24,5 @@ def assert_gradients(
     assert result.ok, str(result)
     names = {f"{layer.name}/{key}" for key in layer.params if layer.trainable}
     assert set(result.errors) == names | {"input"}
-    assert len(result.skipped) <= result.checked // 4, result.skipped
+    kinks = isinstance(layer, MaxPooling2D) or getattr(layer, "activation", linear).kinks
+    assert len(result.skipped) <= (result.checked // 4 if kinks else 0), result.skipped

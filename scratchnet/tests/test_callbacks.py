@@ -264,6 +264,14 @@ def test_an_unknown_mode_is_told_and_taken_as_auto():
         assert callbacks.EarlyStopping(mode="least").mode == "auto"
 
 
+@pytest.mark.parametrize("argument", ["patience", "start_from_epoch"])
+@pytest.mark.parametrize("value", ["a", None])
+def test_early_stopping_refuses_what_is_no_number_of_epochs(argument, value):
+    message = rf"EarlyStopping: expected {argument} as a number of epochs, got {value!r}\. Try 3"
+    with pytest.raises(ValueError, match=message):
+        callbacks.EarlyStopping(**{argument: value})
+
+
 # ------------------------------------------------------------------ learning rates
 
 

@@ -82,7 +82,7 @@ def test_train_with_several_epochs_leaves_the_first_out_of_the_seconds() -> None
 def test_evaluate_takes_a_file_or_the_name_of_a_network(folder: Path) -> None:
     trained = quick().stdout
     by_name, by_file = call("evaluate", "softmax"), call("evaluate", "softmax.keras")
-    assert by_name.stdout == by_file.stdout
+    assert by_name.stdout == by_file.stdout == call("evaluate").stdout
     loss = by_name.stdout.split("loss ")[1].split(",")[0]
     assert f"test loss {loss}" in trained
     assert "(360 test digits of digits)" in by_name.stdout
@@ -131,6 +131,7 @@ def test_a_model_for_other_data_is_refused(folder: Path) -> None:
         (1, 'Data: expected "digits", "mnist" or a folder', ("train", "cnn", "--data", "no")),
         (1, "no file 'nosuch'. Make one: scratchnet train cnn", ("evaluate", "nosuch")),
         (1, "expected a .keras file in this folder, got none", ("predict", "d.png")),
+        (1, "expected a .keras file in this folder, got none", ("evaluate",)),
     ],
 )
 def test_wrong_use_is_told_in_one_line(code: int, message: str, arguments: Any) -> None:

@@ -10,6 +10,7 @@ from scratchnet.layers import (
     Dense,
     Dropout,
     Flatten,
+    Layer,
     MaxPooling2D,
     ReLU,
 )
@@ -48,7 +49,7 @@ def test_a_right_network_passes_with_every_engine(dtype, rng, each_engine):
 
 
 class WrongDense(Dense):
-    """Forgets to transpose nothing, but scales one gradient."""
+    """Makes one gradient wrong."""
 
     broken = "kernel"
 
@@ -63,9 +64,6 @@ class WrongDense(Dense):
 @pytest.mark.parametrize("broken", ["kernel", "bias", "input"])
 def test_a_wrong_gradient_is_found_and_named(broken, rng, monkeypatch):
     monkeypatch.setattr(WrongDense, "broken", broken)
-    monkeypatch.setitem(
-        __import__("scratchnet.layers", fromlist=["LAYERS"]).LAYERS, "WrongDense", WrongDense
-    )
     model = Sequential([Input((4,)), WrongDense(3, name="wrong"), Dense(2)])
     model.compile("sgd", "mse")
     result = gradcheck(model, rng.normal(size=(5, 4)), rng.normal(size=(5, 2)))
@@ -74,6 +72,52 @@ def test_a_wrong_gradient_is_found_and_named(broken, rng, monkeypatch):
     assert [n for n, e in result.errors.items() if e > result.tolerance] == [name]
     assert result.worst[0] == name
     assert f"worst: {name}[" in str(result)
+
+
+class Scaled(Layer):
+    """A user's layer: y = x * factor, with an argument that get_config does not know."""
+
+    def __init__(self, start, **kwargs):
+        super().__init__(**kwargs)
+        self.start = start
+
+    def build(self, input_shape):
+        self.add_weight("factor", input_shape[1:], "ones")
+        self.params["factor"] *= self.start
+        super().build(input_shape)
+
+    def forward(self, x, training=False):
+        self.saved = x if training else None
+        return x * self.params["factor"]
+
+    def backward(self, dy):
+        self.grads["factor"][...] = (dy * self.take_saved()).sum(axis=0)
+        return dy * self.params["factor"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_layer_of_ones_own_is_checked_like_any_other(dtype, rng):
+    model = Sequential([Input((4,)), Scaled(0.5, name="scaled"), Dense(2)], dtype=dtype)
+    model.compile("sgd", "mse")
+    result = gradcheck(model, rng.normal(size=(5, 4)), rng.normal(size=(5, 2)))
+    assert result.ok, str(result)
+    assert "scaled/factor" in result.errors
+
+
+def test_masks_of_ones_own_stay_in_place(rng):
+    calls = []
+
+    def mask(call):
+        calls.append(call)
+        return np.array([1, 0, 1, 1])
+
+    model = Sequential([Input((4,)), Dropout(0.5, mask=mask, seed=3), Dense(2)])
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((2, 4)), np.ones((2, 2)))
+    result = gradcheck(model, rng.normal(size=(5, 4)), rng.normal(size=(5, 2)), samples=4)
+    assert result.ok, str(result)
+    assert set(calls) == {0, 1}  # the training step's, then always the next one
+    assert model.layers[0].seed_generator.state[1] == 1
 
 
 def test_numbers_on_a_kink_are_skipped_and_named():
@@ -100,7 +144,12 @@ def test_the_model_is_left_unchanged(dtype, rng):
     x, y = batch(rng)
     model.train_on_batch(x, y)
     weights, counter = model.get_weights(), model.layers[4].seed_generator.state
+    left = [(layer.y, layer.y.copy(), layer.saved) for layer in model.layers]
     gradcheck(model, x, y, samples=3)
+    for layer, (output, values, saved) in zip(model.layers, left, strict=True):
+        assert layer.y is output
+        np.testing.assert_array_equal(output, values)
+        assert layer.saved is saved
     for now, then in zip(model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(now, then)
     assert model.layers[4].seed_generator.state == counter

@@ -38,6 +38,10 @@ def test_every_public_name_is_there():
         ("scratchnet.activations", "sigmod", "sigmoid"),
         ("scratchnet.initializers", "GlorotUniforms", "GlorotUniform"),
         ("scratchnet.regularizers", "L1L22", "L1L2"),
+        ("scratchnet.config", "floatsx", "floatx"),
+        ("scratchnet.networks", "NETWORK", "Network"),
+        ("scratchnet.random", "truncate_normal", "truncated_normal"),
+        ("scratchnet.optimizers.schedules", "CosinDecay", "CosineDecay"),
     ],
 )
 def test_a_name_that_is_not_there_is_told_what_is(module, name, near):

@@ -56,7 +56,7 @@ GRADIENTS = [
         for reduction in ("sum", "mean_with_sample_weight")
     ),
     CategoricalCrossentropy(label_smoothing=0.25, axis=1),
-    CategoricalCrossentropy(True, label_smoothing=0.25, axis=1),
+    CategoricalCrossentropy(True, axis=1),
     BinaryCrossentropy(True, label_smoothing=0.25),
     SparseCategoricalCrossentropy(ignore_class=1),
     SparseCategoricalCrossentropy(True, 0),
@@ -252,3 +252,12 @@ def test_labels_of_another_shape_are_refused_in_the_words_of_keras():
 def test_on_logits_keeps_every_option():
     loss = CategoricalCrossentropy(label_smoothing=0.25, axis=1, reduction="sum", name="mine")
     assert loss.on_logits().get_config() == {**loss.get_config(), "from_logits": True}
+
+
+def test_smoothing_counts_the_classes_of_the_last_axis_whatever_axis_says():
+    """Keras's own: K is the size of the last axis even where the classes lie on another."""
+    y_true = np.eye(2)[None]  # (1, 2, 2), then two classes beside three places
+    y_true = np.concatenate([y_true, y_true[..., :1]], axis=-1)
+    y_pred = np.full((1, 2, 3), 0.5)
+    value = CategoricalCrossentropy(label_smoothing=0.3, axis=1)(y_true, y_pred)
+    assert value == pytest.approx((0.7 + 2 * 0.3 / 3) * np.log(2))

@@ -82,7 +82,6 @@ def test_frozen_parameters_lie_behind_the_trained_ones():
     for now, then in zip(model.weights, values, strict=True):
         np.testing.assert_array_equal(now, then)
     assert [w.shape for w in model.non_trainable_weights] == [(4, 3), (3,)]
-    assert not model.trainable
     model.trainable = True
     assert model.trainable_size == 8  # until it packs anew
     assert model.parameters.size == 23
@@ -161,7 +160,7 @@ def test_config_makes_a_model_of_the_same_layers():
     assert again.output_shape == model.output_shape
     assert [type(layer) for layer in again.layers] == [type(layer) for layer in model.layers]
     frozen = Sequential([Dense(3)], trainable=False)
-    assert not frozen.layers[0].trainable
+    assert not frozen.trainable
 
 
 def test_summary_tells_layers_shapes_and_counts():
@@ -252,3 +251,33 @@ def test_an_input_says_what_it_cannot_be_given_together():
             Input(**options)
     with pytest.warns(UserWarning, match="`input_shape` is deprecated. Use `shape` instead"):
         assert InputLayer(input_shape=(4,), batch_size=2).batch_shape == (2, 4)
+
+
+def test_a_model_that_is_not_trained_keeps_its_layers_flags_and_trains_nothing():
+    model = Sequential(trainable=False)
+    model.add(Dense(2, input_shape=(3,)))
+    assert model.layers[0].trainable
+    assert model.trainable_weights == []
+    assert len(model.non_trainable_weights) == 2
+
+
+def test_freezing_one_layer_does_not_freeze_the_model():
+    model = Sequential([Input((3,)), Dense(2), Dense(2)])
+    model.layers[0].trainable = False
+    assert model.trainable
+    assert len(model.trainable_weights) == 2
+
+
+def test_layers_that_the_walk_does_not_reach_hold_no_gradient_of_an_earlier_batch():
+    model = Sequential([Input((3,)), Dense(4), Dense(2, activation="softmax")])
+    model.compile("sgd", "categorical_crossentropy")
+    x, y = np.eye(3, dtype=np.float32), np.eye(2, dtype=np.float32)[[0, 1, 0]]
+    model.loss_and_gradients(x, y)
+    assert model.layers[1].dz.shape == (3, 2)  # the loss started from it
+    assert model.layers[1].dy is None
+    model.train_on_batch(x, y)
+    assert model.layers[0].dx is None
+    model.forward(x, training=True)
+    assert model.backward(y).shape == x.shape
+    assert model.layers[1].dy is not None
+    assert model.layers[0].backward(model.layers[0].dy).shape == x.shape

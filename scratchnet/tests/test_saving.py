@@ -208,6 +208,12 @@ LAYER = ("config", "layers", 6)
         (set_in("compile_config", "loss", "poisson"), "Loss 'poisson': expected one of the known"),
         (set_in("compile_config", "loss_weights", [1]), "ScratchNet has no loss_weights"),
         (set_in("config", 5), "expected a model in config.json, got"),
+        (set_in("config", {"name": "m"}), "Model: expected layers in its config, got name"),
+        (set_in("compile_config", "x"), "compile_config as a dict with an optimizer, got 'x'"),
+        (
+            set_in("compile_config", {"loss": "mse"}),
+            "compile_config as a dict with an optimizer, got",
+        ),
     ],
 )
 def test_what_we_do_not_have_is_refused_by_name(tmp_path: Path, change: Any, message: str) -> None:
@@ -256,6 +262,13 @@ def test_wrong_uses_are_refused(tmp_path: Path) -> None:
     model = trained()
     with pytest.raises(ValueError, match=r"save: expected a file name that ends in .keras"):
         model.save(tmp_path / "m.h5")
+    with pytest.raises(FileNotFoundError, match=r"a folder that exists, got no folder '.*no'"):
+        model.save(tmp_path / "no" / "m.keras")
+    with pytest.raises(TypeError, match=r"save: expected a path as a str or Path, got 3"):
+        model.save(3)
+    for path in (3, None):
+        with pytest.raises(TypeError, match=rf"load_model: expected a path as .*, got {path}\."):
+            load_model(path)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"expected a file name that ends in .weights.h5, got"):
         model.save_weights(tmp_path / "m.h5")
     with pytest.raises(ValueError, match=r"ends in .weights.h5 or .keras, got"):

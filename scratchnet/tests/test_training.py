@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from scratchnet import Input, Sequential, activations, callbacks, losses, utils
+from scratchnet.data import Batches
 from scratchnet.layers import Activation, BatchNormalization, Dense, Dropout
 
 F32 = 1e-6  # a running mean is kept in config.floatx(), whatever the model computes in
@@ -486,3 +487,10 @@ def test_a_hook_that_would_never_be_called_is_refused(hook):
     with pytest.raises(NotImplementedError, match=f"Mine: expected no {hook} of its own, got a"):
         type("Mine", (Sequential,), {hook: lambda self, *data: None})
     assert type("Other", (Sequential,), {"extra": 1})([Dense(3)]).extra == 1
+
+
+@pytest.mark.parametrize("off", [False, 0, np.False_])
+def test_whatever_is_false_does_not_shuffle(off):
+    batches = Batches(np.arange(5))
+    batches.shuffle(off)
+    assert batches.order(0).tolist() == [0, 1, 2, 3, 4]

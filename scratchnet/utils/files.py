@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from scratchnet.errors import expected
+
 __all__ = ["atomic_write"]
 
 
@@ -15,9 +17,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     The bytes go to a temporary file in the same folder, are forced to the disk, and the file is
     renamed: a reader sees the old file or the whole new one, even after a crash. An error removes
-    the temporary file.
+    the temporary file. Raises FileNotFoundError where there is no such folder.
     """
     target = Path(path)
+    if not target.parent.is_dir():
+        got, hint = f"no folder '{target.parent}'", "Make the folder first."
+        raise FileNotFoundError(expected(f"File '{path}'", "a folder that exists", got, hint))
     # not tempfile.mkstemp: its files are private (0600), and a cache may be shared
     temporary = target.with_name(f".{target.name}.{os.urandom(8).hex()}.part")
     try:

@@ -79,8 +79,8 @@ def rmsprop_update(parameters, gradients, velocities, learning_rate, rho, epsilo
 def rmsprop_momentum_update(
     parameters, gradients, velocities, momentums, learning_rate, decays, epsilon
 ):
-    """v = rho * v + (1 - rho) * g**2;   m = momentum * m + learning_rate * g / sqrt(v + epsilon);
-    w = w - m
+    """v = rho * v + (1 - rho) * g**2;
+    m = momentum * m + learning_rate * g / sqrt(v + epsilon);   w = w - m
     """
     rho, momentum = decays
     _average(velocities, gradients * gradients, rho)
@@ -92,8 +92,8 @@ def rmsprop_momentum_update(
 def rmsprop_centered_update(
     parameters, gradients, velocities, averages, learning_rate, rho, epsilon
 ):
-    """v as in rmsprop_update;   a = rho * a + (1 - rho) * g;   w = w - learning_rate * g / sqrt(v -
-    a**2 + epsilon)
+    """v as in rmsprop_update;   a = rho * a + (1 - rho) * g;
+    w = w - learning_rate * g / sqrt(v - a**2 + epsilon)
     """
     _average(velocities, gradients * gradients, rho)
     _average(averages, gradients, rho)
@@ -103,8 +103,8 @@ def rmsprop_centered_update(
 def rmsprop_centered_momentum_update(
     parameters, gradients, velocities, averages, momentums, learning_rate, decays, epsilon
 ):
-    """v and a as in rmsprop_centered_update;   m = momentum * m + lr * g / sqrt(v - a**2 +
-    epsilon);   w = w - m
+    """v and a as in rmsprop_centered_update;
+    m = momentum * m + lr * g / sqrt(v - a**2 + epsilon);   w = w - m
     """
     rho, momentum = decays
     _average(velocities, gradients * gradients, rho)
