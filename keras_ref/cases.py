@@ -51,6 +51,7 @@ def layer_cases() -> list[Case]:
         Case("ZeroPadding2D", on_image("ZeroPadding2D", ((1, 2), (0, 3)))),
         Case("ZeroPadding2D-int", on_image("ZeroPadding2D", 2)),
         Case("Rescaling", on_vector("Rescaling", 1 / 255, offset=0.1)),
+        Case("Rescaling-list", on_vector("Rescaling", [0.1, 0.2, 0.3, 0.4, 0.5])),
         Case("Activation", on_vector("Activation", "elu")),
         Case("ReLU", on_vector("ReLU")),
         Case("ReLU-options", on_vector("ReLU", max_value=0.7, negative_slope=0.1, threshold=0.2)),
@@ -161,6 +162,12 @@ def loss_cases() -> list[Case]:
         Case("huber", numbers, of("Huber")),
         Case("huber-delta", numbers, of("Huber", delta=0.25)),
         Case("mse-images", on_image("Conv2D", 2, 3), of("MeanSquaredError")),
+        Case(
+            "CategoricalCrossentropy-axis1-smoothing",
+            stack((3, 4), lambda k: [k.layers.Dense(5)]),
+            of("CategoricalCrossentropy", from_logits=True, label_smoothing=0.25, axis=1),
+            labels="one-hot",
+        ),
         Case("mse-sum", numbers, of("MeanSquaredError", reduction="sum")),
         Case("mse-weighted", numbers, of("MeanSquaredError"), weighted=True),
         Case(
