@@ -22,7 +22,7 @@ def bearable(case: Case) -> bool:
     return case.steps <= 20
 
 
-@pytest.mark.parametrize("engine", ["loops", "numpy", "numba"])
+@pytest.mark.parametrize("engine", ["loops", "numpy", "numba", "fused"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(
     ("group", "case"), CASES, ids=[f"{group}-{case.name}" for group, case in CASES]

@@ -145,7 +145,7 @@ def losses_of_fit(k, seed, build, optimizer, x, y):
     return np.array(losses), history.history
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("engine", ["numpy", "numba", "fused"])
 @pytest.mark.parametrize("name", ["mlp2_dropout", "cnn"])
 def test_a_whole_fit_with_dropout_follows_keras_from_the_seed_alone(name, engine, keras):
     network = NETWORKS[name]

@@ -18,13 +18,32 @@ __all__ = ["Batches", "batch_size", "check", "labels", "prepare_fit", "whole"]
 
 
 class Batches:
-    """Rows of x, y and sample_weight, and the order in which they are taken."""
+    """Rows of x, y and sample_weight, and the order in which they are taken.
 
-    def __init__(self, x: Array, y: Any = None, sample_weight: Array | None = None) -> None:
-        self.x, self.y, self.sample_weight = x, y, sample_weight
+    x may be `taken` from a larger `source`: it is then copied out when somebody asks for it, and an
+    engine that reads the rows where they lie never does.
+    """
+
+    def __init__(
+        self,
+        source: Array,
+        y: Any = None,
+        sample_weight: Array | None = None,
+        taken: NDArray[np.integer] | None = None,
+    ) -> None:
+        self.source, self.taken = source, taken
+        self.y, self.sample_weight = y, sample_weight
+        self._x = source if taken is None else None
         self.batch_size = 32
         self._shuffle: Any = False
         self._order: NDArray[np.integer] | None = None
+
+    @property
+    def x(self) -> Array:
+        """The samples."""
+        if self._x is None:
+            self._x = self.source[self.taken]
+        return self._x
 
     def __len__(self) -> int:
         """How many batches there are; the last may be smaller."""
@@ -54,7 +73,9 @@ class Batches:
     def rows(self, chosen: Any) -> "Batches":
         """These rows only."""
         y, weight = (None if a is None else a[chosen] for a in (self.y, self.sample_weight))
-        return Batches(self.x[chosen], y, weight)
+        if isinstance(chosen, slice):
+            return Batches(self.x[chosen], y, weight)
+        return Batches(self.x, y, weight, chosen)
 
     def batches(self, epoch: int) -> Iterator["Batches"]:
         """The batches of one epoch."""

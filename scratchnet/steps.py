@@ -8,6 +8,7 @@ once offers `plan(model)` and returns an object with the same methods.
 from typing import TYPE_CHECKING, Any
 
 from scratchnet import data
+from scratchnet.data import Batches
 from scratchnet.errors import expected
 from scratchnet.layers.base import ActivatedLayer, Array, Layer
 from scratchnet.regularizers import Regularizer
@@ -24,26 +25,26 @@ class StepByStep:
     def __init__(self, model: "Sequential") -> None:
         self.model = model
 
-    def predict(self, x: Array) -> Array:
+    def predict(self, batch: Batches) -> Array:
         """The output for a batch."""
-        return self.model.forward(x, training=False)
+        return self.model.forward(batch.x, training=False)
 
-    def test(self, x: Array, y: Array, sample_weight: Array | None) -> tuple[float, Array]:
+    def test(self, batch: Batches) -> tuple[float, Array]:
         """Loss and output of a batch."""
-        y_pred = self.model.forward(x, training=False)
-        return self.model.loss_value(y, y_pred, sample_weight, training=False), y_pred
+        y_pred = self.model.forward(batch.x, training=False)
+        return self.model.loss_value(batch.y, y_pred, batch.sample_weight, training=False), y_pred
 
-    def gradients(self, x: Array, y: Array, sample_weight: Array | None) -> tuple[float, Array]:
+    def gradients(self, batch: Batches) -> tuple[float, Array]:
         """Loss and output of a batch in training; the gradients are left in the layers."""
-        model = self.model
-        y_pred = model.forward(x, training=True)
-        value = model.loss_value(y, y_pred, sample_weight, training=True)
-        model.backward_loss(y, y_pred, sample_weight, lowest=model.lowest_trainable())
+        model, y, weight = self.model, batch.y, batch.sample_weight
+        y_pred = model.forward(batch.x, training=True)
+        value = model.loss_value(y, y_pred, weight, training=True)
+        model.backward_loss(y, y_pred, weight, lowest=model.lowest_trainable())
         return value, y_pred
 
-    def train(self, x: Array, y: Array, sample_weight: Array | None) -> tuple[float, Array]:
+    def train(self, batch: Batches) -> tuple[float, Array]:
         """One step: loss and output of a batch, then the update."""
-        value, y_pred = self.gradients(x, y, sample_weight)
+        value, y_pred = self.gradients(batch)
         self.model.update()
         return value, y_pred
 
@@ -78,12 +79,23 @@ class Steps:
             value = float(self.loss(y, y_pred, sample_weight))
         else:
             value = float(self.loss.on_logits()(y, self._layers[index].z, sample_weight))
+        return value + self.penalty_value()
+
+    def penalty_value(self: Any) -> float:
+        """What the regularizers add to the loss of the last forward."""
+        value = 0.0
         for layer in self._layers:
             for key, regularizer in self.penalties(layer):
                 value += float(regularizer(layer.params[key]))
             if layer.activity_regularizer is not None:
                 value += float(layer.activity_regularizer(layer.y)) / max(len(layer.y), 1)
         return value
+
+    def add_penalty_gradients(self: Any) -> None:
+        """Add to the gradients of the weights what their regularizers ask for."""
+        for layer in self._layers:
+            for key, regularizer in self.penalties(layer):
+                layer.grads[key] += regularizer.gradient(layer.params[key])
 
     def backward_loss(
         self: Any,
@@ -105,9 +117,7 @@ class Steps:
             z = self._layers[index].z
             gradient = self.loss.on_logits().gradient(y, z, sample_weight)
         dx: Array | None = self.backward_from(top, gradient, after_activation, lowest)
-        for layer in self._layers:
-            for key, regularizer in self.penalties(layer):
-                layer.grads[key] += regularizer.gradient(layer.params[key])
+        self.add_penalty_gradients()
         return dx
 
     def loss_and_gradients(self: Any, x: Any, y: Any, sample_weight: Any = None) -> float:

@@ -207,7 +207,7 @@ class Trainer(Steps):
             calls.on_epoch_begin(epoch)
             for step, batch in enumerate(train.batches(epoch)):
                 calls.on_train_batch_begin(step)
-                loss, y_pred = steps.train(batch.x, batch.y, batch.sample_weight)
+                loss, y_pred = steps.train(batch)
                 self._update_metrics(loss, batch, y_pred, training=True)
                 calls.on_train_batch_end(step, self._logs())
                 if self.stop_training:
@@ -248,7 +248,7 @@ class Trainer(Steps):
         logs: dict[str, float] = {}
         for step, batch in enumerate(batches.batches(0)):
             calls.on_test_batch_begin(step)
-            loss, y_pred = steps.test(batch.x, batch.y, batch.sample_weight)
+            loss, y_pred = steps.test(batch)
             self._update_metrics(loss, batch, y_pred, training=False)
             logs = self._logs()
             calls.on_test_batch_end(step, logs)
@@ -293,7 +293,7 @@ class Trainer(Steps):
         calls.on_predict_begin()
         for step, batch in enumerate(batches.batches(0)):
             calls.on_predict_batch_begin(step)
-            outputs.append(doer.predict(batch.x))
+            outputs.append(doer.predict(batch))
             calls.on_predict_batch_end(step, {"outputs": outputs[-1]})
         calls.on_predict_end()
         return np.concatenate(outputs)
@@ -313,7 +313,7 @@ class Trainer(Steps):
         batch, _ = data.prepare_fit(self, x, y, sample_weight, class_weight, 0.0, None)
         self._check_layout()
         self.reset_metrics()
-        loss, y_pred = self._steps().train(batch.x, batch.y, batch.sample_weight)
+        loss, y_pred = self._steps().train(batch)
         self._update_metrics(loss, batch, y_pred, training=True)
         return self._flat(self._logs(), return_dict)
 
@@ -324,13 +324,13 @@ class Trainer(Steps):
         self._check_compiled("test_on_batch")
         batch = data.check(self, x, data.labels(self.owner, y, x), sample_weight)
         self.reset_metrics()
-        loss, y_pred = self._steps().test(batch.x, batch.y, batch.sample_weight)
+        loss, y_pred = self._steps().test(batch)
         self._update_metrics(loss, batch, y_pred, training=False)
         return self._flat(self._logs(), return_dict)
 
     def predict_on_batch(self: Any, x: Any) -> Array:
         """The output for this batch."""
-        return self._steps().predict(data.check(self, x).x)  # type: ignore[no-any-return]
+        return self._steps().predict(data.check(self, x))  # type: ignore[no-any-return]
 
     def _flat(self, logs: dict[str, float], return_dict: bool) -> Any:
         """A dict, or the values in the order of metrics_names, a single one alone."""

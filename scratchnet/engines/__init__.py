@@ -34,8 +34,9 @@ ENGINES = {
     "loops": "scratchnet.engines.loops",
     "numpy": "scratchnet.engines.vectorized",
     "numba": "scratchnet.engines.compiled",
+    "fused": "scratchnet.engines.fused",
 }
-DEFAULT = "numba"
+DEFAULT = "fused"
 
 _default: list[str | None] = [None]  # what set_engine said; None until somebody says something
 _scoped: ContextVar[str | None] = ContextVar("engine", default=None)

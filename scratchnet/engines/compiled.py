@@ -13,9 +13,13 @@ from typing import Any
 # microseconds then takes 8 milliseconds. It reads this when it is loaded, so before Numba.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-import numba
+from scratchnet.engines import loops, threads
 
-from scratchnet.engines import loops
+threads.prepare_numba()
+
+import numba  # noqa: E402
+
+threads.tell_numba()
 
 __all__ = list(loops.__all__)
 

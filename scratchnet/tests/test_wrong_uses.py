@@ -819,19 +819,19 @@ OTHERS = [
         "engine misspelt",
         lambda: sn.set_engine("numbs"),
         ValueError,
-        r"Engine 'numbs': .*Did you mean 'numba'\? Known: loops, numba, numpy",
+        r"Engine 'numbs': .*Did you mean 'numba'\? Known: fused, loops, numba, numpy",
     ),
     Wrong(
         "engine unknown",
         lambda: sn.engine("gpu").__enter__(),
         ValueError,
-        r"Engine 'gpu': expected one of the known names, got 'gpu'\. Known: loops",
+        r"Engine 'gpu': expected one of the known names, got 'gpu'\. Known: fused",
     ),
     Wrong(
         "engine of the environment unknown",
         lambda: in_environment("SCRATCHNET_ENGINE", "cuda", sn.get_engine),
         ValueError,
-        r"Engine 'cuda': expected .*Known: loops",
+        r"Engine 'cuda': expected .*Known: fused",
     ),
     Wrong(
         "engine as a list",

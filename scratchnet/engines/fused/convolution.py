@@ -1,0 +1,532 @@
+"""Convolutions through the register tile, with bias, relu and max-pooling on the way out.
+
+Forward: the windows that the pooling looks at are computed, a few filters of one image at a time,
+into a block that stays in the nearest cache; the largest of each cell goes out, and which one it
+was. The full output of the convolution never exists.
+
+Backward: pooling lets one gradient of a cell through, and relu only where the output is above 0.
+What is left, one number in eight or so, is listed; the tiles walk through the lists.
+
+Everywhere a task copies its images into a room of its own first: with the padding around, from
+whatever rows of the data the batch takes, and with some numbers behind the end that a vector may
+read too many.
+"""
+
+import numpy as np
+
+from scratchnet.engines.fused.cells import DEAD, leave, spread
+from scratchnet.engines.fused.threads import compiled, draw, share
+from scratchnet.engines.fused.tile import (
+    LONG,
+    ROWS,
+    VECTOR_BYTES,
+    WIDTH_BYTES,
+    long_add,
+    short_add,
+    tile,
+)
+
+__all__ = ["conv_backward", "conv_dx", "conv_forward", "pooled_backward"]
+
+WINDOWS_OF_A_TASK = 64  # at least: so that few rows of the last tile stay empty
+BLOCKS = 16  # partial sums of dkernel, at most
+GRADIENTS_OF_A_LIST = 32
+
+
+@compiled
+def enter(x, row, windows, room, start):
+    """Copy image x[row] with its padding (zeros, which are there already) to room[start:]."""
+    H, W, C = windows.H, windows.W, windows.C
+    at = start + windows.top * windows.room_row + windows.left * C
+    if windows.room_row == W * C:
+        image = x[row]
+        for i in range(H * W * C):
+            room[at + i] = image[i]
+        return
+    for h in range(H):
+        line = x[row, h * W * C : (h + 1) * W * C]
+        place = room[at + h * windows.room_row : at + h * windows.room_row + W * C]
+        for i in range(W * C):
+            place[i] = line[i]
+
+
+@compiled
+def pack_kernel(w, first, panel):
+    """Columns first ... first + width - 1 of w (K, F), one row behind the other, zeros after F."""
+    K, F = w.shape
+    width = WIDTH_BYTES // w.itemsize
+    if first + width <= F:
+        for j in range(K):
+            row, place = w[j, first : first + width], panel[j * width : j * width + width]
+            for v in range(width):
+                place[v] = row[v]
+        return
+    for j in range(K):
+        for v in range(width):
+            panel[j * width + v] = w[j, first + v] if first + v < F else w.dtype.type(0)
+
+
+@compiled
+def pack_kernel_transposed(kernel, first, panel):
+    """panel[((r * S + s) * F + f) * width + v] = kernel[r, s, first + v, f], zeros after C."""
+    T, C, F = kernel.shape
+    width = WIDTH_BYTES // kernel.itemsize
+    for t in range(T):
+        for v in range(width):
+            for f in range(F):
+                w = kernel[t, first + v, f] if first + v < C else kernel.dtype.type(0)
+                panel[(t * F + f) * width + v] = w
+
+
+@compiled
+def _panel_tasks(counter, kernel, panels):
+    p = draw(counter)
+    while p < panels.shape[0]:
+        pack_kernel(kernel, p * (WIDTH_BYTES // kernel.itemsize), panels[p])
+        p = draw(counter)
+
+
+@compiled
+def _every(step, n):
+    """0, step, 2 * step, ...: n of them."""
+    places = np.empty(n, np.intp)
+    for i in range(n):
+        places[i] = i * step
+    return places
+
+
+@compiled
+def _leave(block, begin, cells, per_cell, bias, relu, first, y, argmax, row, small):
+    """From the sums of one panel to the output of one image, cell by cell (cells.py)."""
+    F = y.shape[1]
+    width = row.size
+    if first + width <= F and argmax.size:
+        flat, flat_argmax = y.reshape(-1), argmax.reshape(-1)
+        for cell in range(cells):
+            at = cell * F + first
+            leave(
+                block, begin + cell * per_cell * width, per_cell, bias, first, relu,
+                flat, at, flat_argmax, at,
+            )  # fmt: skip
+        return
+    for cell in range(cells):
+        leave(block, begin + cell * per_cell * width, per_cell, bias, first, relu, row, 0, small, 0)
+        for v in range(min(width, F - first)):
+            y[cell, first + v] = row[v]
+            if argmax.size:
+                argmax[cell, first + v] = small[v]
+
+
+@compiled
+def _forward_tasks(counter, x, rows, windows, panels, bias, relu, images, y, argmax):
+    """A task is so many images."""
+    N = rows.size
+    width = WIDTH_BYTES // x.itemsize
+    starts, taps, per_cell = windows.starts, windows.taps, windows.per_cell
+    cells = starts.size // per_cell
+    room = np.zeros(images * windows.room, x.dtype)
+    row_at = np.empty(images * starts.size + ROWS, np.intp)
+    for i in range(images):
+        for s in range(starts.size):
+            row_at[i * starts.size + s] = i * windows.room + starts[s]
+    for r in range(ROWS):  # rows of the last tile that belong to no window
+        row_at[images * starts.size + r] = 0
+    w_at = _every(width, taps.size)
+    block = np.empty((images * starts.size + ROWS) * width, x.dtype)
+    row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
+    no_argmax = np.empty((0, 0), np.uint8)
+    task = draw(counter)
+    while task * images < N:
+        first = task * images
+        here = min(images, N - first)
+        for i in range(here):
+            enter(x, rows[first + i], windows, room, i * windows.room)
+        for p in range(panels.shape[0]):
+            for t in range(0, here * starts.size, ROWS):
+                tile(room, row_at, t, taps, panels[p], 0, w_at, 0, taps.size, block, t * width)
+            for i in range(here):
+                _leave(
+                    block, i * starts.size * width, cells, per_cell, bias, relu, p * width,
+                    y[first + i], argmax[first + i] if argmax.size else no_argmax, row, small,
+                )  # fmt: skip
+        task = draw(counter)
+
+
+@compiled
+def conv_forward(x, rows, windows, kernel, bias, relu, y, argmax, workers):
+    """y[n] = pooled f(convolution of x[rows[n]] with kernel + bias)
+
+    x (M, H*W*C), of which rows (N,) are taken   kernel (R*S*C, F)   bias (F,)
+    relu      whether f is relu, else it is the identity
+    y         (N, cells, F), overwritten; without pooling a cell is one window
+    argmax    (N, cells, F) uint8: which window of a cell was its first maximum, DEAD where relu
+              stopped it; or (0, 0, 0)
+    """
+    K, F = kernel.shape
+    width = WIDTH_BYTES // x.itemsize
+    images = min(max(1, WINDOWS_OF_A_TASK // windows.starts.size), max(1, rows.size))
+    panels = np.empty(((F + width - 1) // width, K * width), x.dtype)
+    whole = np.zeros(panels.shape[0] * width, x.dtype)  # the bias, for whole panels
+    for f in range(F):
+        whole[f] = bias[f]
+    counters = np.zeros((2, 8), np.intp)
+    share(workers, _panel_tasks, (counters[0], kernel, panels))
+    share(
+        workers,
+        _forward_tasks,
+        (counters[1], x, rows, windows, panels, whole, relu, images, y, argmax),
+    )
+
+
+# ------------------------------------------------------------------ backward, pooled
+
+
+@compiled
+def _list_by_filter(dy, argmax, windows, begin, values, at, counts):
+    """Append to each filter's list the living gradients of one image, and where their windows lie.
+
+    values (F * n,), at (F, n)   counts (F,) lengths of the lists, updated
+    """
+    cells, F = dy.shape
+    n = at.shape[1]
+    for cell in range(cells):
+        first = cell * windows.per_cell
+        for f in range(F):
+            a = argmax[cell, f]
+            k = counts[f]
+            values[f * n + k] = dy[cell, f]
+            at[f, k] = begin + windows.starts[first + (a if a != DEAD else 0)]
+            counts[f] = k + (a != DEAD)
+
+
+@compiled
+def _list_by_window(dy, argmax, windows, filter_step, values, at, ends):
+    """For each window the gradients that it let through, and where their filters begin."""
+    cells, F = dy.shape
+    per_cell = windows.per_cell
+    heads = np.empty(per_cell + 1, np.intp)
+    total = 0
+    for cell in range(cells):
+        heads[:] = 0
+        for f in range(F):
+            a = argmax[cell, f]
+            heads[a if a != DEAD else per_cell] += 1
+        for a in range(per_cell):
+            n = heads[a]
+            heads[a] = total
+            total += n
+            ends[cell * per_cell + a] = total
+        heads[per_cell] = total  # the dead are written behind the others, and over
+        for f in range(F):
+            a = argmax[cell, f]
+            slot = a if a != DEAD else per_cell
+            k = heads[slot]
+            values[k] = dy[cell, f]
+            at[k] = f * filter_step
+            heads[slot] = k + (a != DEAD)
+
+
+@compiled
+def _stripe(values, origin, x_at, w, begin, w_at, first, last, length, out, at):
+    """out[at + v] += sum over j of values[origin + j] * w[begin + w_at[j] + v], v < length or more
+
+    Up to the next whole vector: whoever calls this has room there for numbers that mean nothing, or
+    zeros in w.
+    """
+    lanes = LONG * VECTOR_BYTES // values.itemsize
+    half = lanes // 2
+    v = 0
+    while v < length:
+        if length - v > half:
+            long_add(values, origin, 0, x_at, w, begin + v, w_at, first, last, out, at + v)
+            v += lanes
+        else:
+            short_add(values, origin, 0, x_at, w, begin + v, w_at, first, last, out, at + v)
+            v += half
+
+
+@compiled
+def _pooled_tasks(
+    counter, x, rows, windows, dy, argmax, filters, row_step, partial, partial_bias, dx
+):  # fmt: skip
+    """A task is a block of images: its partial sum of dkernel and dbias, and its images of dx."""
+    N, cells, F = dy.shape
+    R, length, starts = windows.R, windows.row_length, windows.starts
+    blocks = partial.shape[0]
+    # so many images at a time that a filter's list is worth a walk
+    together = max(1, GRADIENTS_OF_A_LIST // cells)
+    slack = LONG * VECTOR_BYTES // x.itemsize
+    room = np.zeros(together * windows.room + slack, x.dtype)
+    back = np.empty(windows.room + slack, x.dtype)
+    list_size = together * cells + 1
+    values, at = np.empty(F * list_size, x.dtype), np.empty((F, list_size), np.intp)
+    counts = np.empty(F, np.intp)
+    alive, alive_at = np.empty(cells * F + F, x.dtype), np.empty(cells * F + F, np.intp)
+    ends = np.empty(starts.size, np.intp)
+    x_at, origin = _every(1, max(cells * F, list_size)), np.zeros(1, np.intp)
+    H, W, C = windows.H, windows.W, windows.C
+    task = draw(counter)
+    while task < blocks:
+        sums, bias_sums = partial[task], partial_bias[task]
+        sums[:] = 0
+        bias_sums[:] = 0
+        end = (task + 1) * N // blocks
+        for group in range(task * N // blocks, end, together):
+            counts[:] = 0
+            for n in range(group, min(group + together, end)):
+                begin = (n - group) * windows.room
+                enter(x, rows[n], windows, room, begin)
+                _list_by_filter(dy[n], argmax[n], windows, begin, values, at, counts)
+            for f in range(F):
+                if counts[f] == 0:
+                    continue
+                origin[0] = f * list_size
+                for k in range(counts[f]):
+                    bias_sums[f] += values[f * list_size + k]
+                for r in range(R):
+                    begin = r * windows.row_gap
+                    _stripe(
+                        values, origin, x_at, room, begin, at[f], 0, counts[f], length,
+                        sums, (f * R + r) * row_step,
+                    )  # fmt: skip
+            if dx.size == 0:
+                continue
+            origin[0] = 0
+            for n in range(group, min(group + together, end)):
+                _list_by_window(dy[n], argmax[n], windows, row_step, alive, alive_at, ends)
+                back[:] = 0
+                for r in range(R):
+                    first = 0
+                    for window in range(ends.size):
+                        last = ends[window]
+                        if last > first:
+                            _stripe(
+                                alive, origin, x_at, filters, r * F * row_step, alive_at,
+                                first, last, length, back, starts[window] + r * windows.row_gap,
+                            )  # fmt: skip
+                        first = last
+                for h in range(H):
+                    begin = (windows.top + h) * windows.room_row + windows.left * C
+                    for i in range(W * C):
+                        dx[n, h * W * C + i] = back[begin + i]
+        task = draw(counter)
+
+
+@compiled
+def _turn_tasks(counter, partial, partial_bias, row_step, length, dkernel, dbias):
+    """A task is a row of the window: the blocks' sums added in order, filters last."""
+    K, F = dkernel.shape
+    blocks = partial.shape[0]
+    R = K // length
+    total = np.empty(length, partial.dtype)
+    r = draw(counter)
+    while r < R:
+        for f in range(F):
+            begin = (f * R + r) * row_step
+            for v in range(length):
+                total[v] = partial[0, begin + v]
+            for b in range(1, blocks):
+                for v in range(length):
+                    total[v] += partial[b, begin + v]
+            for v in range(length):
+                dkernel[r * length + v, f] = total[v]
+        if r == 0:
+            for f in range(dbias.size):
+                sum_ = partial_bias[0, f]
+                for b in range(1, blocks):
+                    sum_ += partial_bias[b, f]
+                dbias[f] = sum_
+        r = draw(counter)
+
+
+@compiled
+def pooled_backward(x, rows, windows, dy, argmax, kernel, dkernel, dbias, dx, workers):
+    """The way back through pooling, relu and convolution, for the gradients that are alive.
+
+    dkernel[tap, f] = sum over living (n, cell) of dy * x at that tap of the window
+    dx              = sum over living (cell, f) of dy * kernel, at the window's pixels
+    shapes          dy, argmax (N, cells, F)   kernel, dkernel (R*S*C, F)   dbias (F,) or (0,)
+                    dx (N, H*W*C) or (0, 0); dkernel, dbias and dx are overwritten
+    needs           a dilation of 1 along rows: S*C numbers of a window's row lie side by side
+    """
+    K, F = kernel.shape
+    half = LONG * VECTOR_BYTES // x.itemsize // 2
+    length = windows.row_length
+    row_step = (length + half - 1) // half * half  # a row of the window with room for whole vectors
+    blocks = min(BLOCKS, rows.size)
+    partial = np.empty((blocks, F * windows.R * row_step), x.dtype)
+    partial_bias = np.empty((blocks, F), np.float64)
+    # row by row of the window, and in it the weights of one filter side by side
+    slack = 2 * half
+    filters = np.zeros(F * windows.R * row_step + slack if dx.size else 0, x.dtype)
+    if dx.size:
+        for f in range(F):
+            for r in range(windows.R):
+                for v in range(length):
+                    filters[(r * F + f) * row_step + v] = kernel[r * length + v, f]
+    counters = np.zeros((2, 8), np.intp)
+    share(
+        workers,
+        _pooled_tasks,
+        (counters[0], x, rows, windows, dy, argmax, filters, row_step, partial, partial_bias, dx),
+    )
+    share(
+        workers, _turn_tasks, (counters[1], partial, partial_bias, row_step, length, dkernel, dbias)
+    )
+
+
+# ------------------------------------------------------------------ backward, every gradient
+
+
+@compiled
+def _dense_tasks(counter, x, rows, windows, dz, argmax, partial, partial_bias):
+    """A task is a block of images: its partial sum of dkernel and dbias."""
+    N, cells, F = dz.shape
+    taps, starts, per_cell = windows.taps, windows.starts, windows.per_cell
+    K, blocks = taps.size, partial.shape[0]
+    width = WIDTH_BYTES // x.itemsize
+    room = np.zeros(windows.room, x.dtype)
+    tap_at = np.zeros(K + ROWS, np.intp)
+    for k in range(K):
+        tap_at[k] = taps[k]
+    w_at = _every(width, starts.size)
+    panel, out = np.empty(starts.size * width, x.dtype), np.empty(ROWS * width, x.dtype)
+    flat, winners = dz.reshape(-1), argmax.reshape(-1)
+    zero, total = x.dtype.type(0), np.empty(width, np.float64)
+    task = draw(counter)
+    while task < blocks:
+        sums, bias_sums = partial[task], partial_bias[task]
+        sums[:] = 0
+        bias_sums[:] = 0
+        for n in range(task * N // blocks, (task + 1) * N // blocks):
+            enter(x, rows[n], windows, room, 0)
+            for first in range(0, F, width):
+                there = min(width, F - first)
+                if per_cell == 1 and there == width:
+                    for cell in range(cells):
+                        row = dz[n, cell, first : first + width]
+                        place = panel[cell * width : cell * width + width]
+                        for v in range(width):
+                            place[v] = row[v]
+                elif there == width:
+                    for cell in range(cells):
+                        at = (n * cells + cell) * F + first
+                        spread(flat, at, winners, at, per_cell, panel, cell * per_cell * width)
+                else:
+                    for cell in range(cells):
+                        for a in range(per_cell):
+                            place = panel[(cell * per_cell + a) * width :]
+                            for v in range(width):
+                                g = zero
+                                if v < there and (per_cell == 1 or argmax[n, cell, first + v] == a):
+                                    g = dz[n, cell, first + v]
+                                place[v] = g
+                total[:] = 0
+                for i in range(starts.size):
+                    for v in range(width):
+                        total[v] += panel[i * width + v]
+                for v in range(there):
+                    bias_sums[first + v] += total[v]
+                for t in range(0, K, ROWS):
+                    tile(room, tap_at, t, starts, panel, 0, w_at, 0, starts.size, out, 0)
+                    for r in range(min(ROWS, K - t)):
+                        for v in range(there):
+                            sums[(t + r) * F + first + v] += out[r * width + v]
+        task = draw(counter)
+
+
+@compiled
+def _add_tasks(counter, partial, partial_bias, dkernel, dbias):
+    """A task is a row of dkernel: the blocks' sums added in order."""
+    K, F = dkernel.shape
+    blocks = partial.shape[0]
+    k = draw(counter)
+    while k < K:
+        for f in range(F):
+            dkernel[k, f] = partial[0, k * F + f]
+        for b in range(1, blocks):
+            for f in range(F):
+                dkernel[k, f] += partial[b, k * F + f]
+        if k == 0:
+            for f in range(dbias.size):
+                total = partial_bias[0, f]
+                for b in range(1, blocks):
+                    total += partial_bias[b, f]
+                dbias[f] = total
+        k = draw(counter)
+
+
+@compiled
+def conv_backward(x, rows, windows, dz, argmax, dkernel, dbias, workers):
+    """dkernel[tap, f] = sum over (n, window) of dz * x at that tap, dbias[f] = sum of dz
+
+    x (M, H*W*C), of which rows (N,) are taken   dz (N, cells, F)   dkernel (R*S*C, F)
+    argmax (N, cells, F) which window of a cell dz belongs to; (0, 0, 0) without pooling
+    dbias (F,) or (0,)
+    """
+    K, F = dkernel.shape
+    blocks = min(BLOCKS, rows.size)
+    partial = np.empty((blocks, K * F), x.dtype)
+    partial_bias = np.empty((blocks, F), np.float64)
+    counters = np.zeros((2, 8), np.intp)
+    share(workers, _dense_tasks, (counters[0], x, rows, windows, dz, argmax, partial, partial_bias))
+    share(workers, _add_tasks, (counters[1], partial, partial_bias, dkernel, dbias))
+
+
+@compiled
+def _turned_panel_tasks(counter, kernel, panels):
+    p = draw(counter)
+    while p < panels.shape[0]:
+        pack_kernel_transposed(kernel, p * (WIDTH_BYTES // kernel.itemsize), panels[p])
+        p = draw(counter)
+
+
+@compiled
+def _dx_tasks(counter, dz, P, Q, back, panels, dx, C):
+    """A task is an image."""
+    N, F = dz.shape[0], dz.shape[1] // (P * Q)
+    width = WIDTH_BYTES // dz.itemsize
+    room = np.zeros(back.room, dz.dtype)
+    row_at = np.empty(ROWS, np.intp)
+    w_at = back.w_at * width
+    out = np.empty(ROWS * width, dz.dtype)
+    n = draw(counter)
+    while n < N:
+        for p in range(P):
+            begin = (back.top + p) * back.room_row + back.left * F
+            for i in range(Q * F):
+                room[begin + i] = dz[n, p * Q * F + i]
+        first_row, first_tap = 0, 0
+        for phase in range(back.row_ends.size):
+            last_row, last_tap = back.row_ends[phase], back.tap_ends[phase]
+            for panel in range(panels.shape[0]):
+                there = min(width, C - panel * width)
+                for t in range(first_row, last_row, ROWS):
+                    here = min(ROWS, last_row - t)
+                    for r in range(ROWS):  # those behind the end must stay inside the room
+                        row_at[r] = back.rows[t + min(r, here - 1)]
+                    tile(
+                        room, row_at, 0, back.x_at, panels[panel], 0, w_at, first_tap, last_tap,
+                        out, 0,
+                    )  # fmt: skip
+                    for r in range(here):
+                        pixel = back.pixels[t + r] + panel * width
+                        for v in range(there):
+                            dx[n, pixel + v] = out[r * width + v]
+            first_row, first_tap = last_row, last_tap
+        n = draw(counter)
+
+
+@compiled
+def conv_dx(dz, P, Q, back, kernel, dx, workers):
+    """dx[n, h, w, c] = sum over the windows (p, q) and taps (r, s) that saw the pixel, and f, of
+    dz[n, p, q, f] * kernel[r, s, c, f]
+
+    dz (N, P*Q*F)   kernel (R*S, C, F)   dx (N, H*W*C) without padding, overwritten
+    """
+    T, C, F = kernel.shape
+    width = WIDTH_BYTES // dz.itemsize
+    panels = np.empty(((C + width - 1) // width, T * F * width), dz.dtype)
+    counters = np.zeros((2, 8), np.intp)
+    share(workers, _turned_panel_tasks, (counters[0], kernel, panels))
+    share(workers, _dx_tasks, (counters[1], dz, P, Q, back, panels, dx, C))

@@ -1,0 +1,197 @@
+"""The planner: which layers are done together, decided once from the list of layers and the loss.
+
+    Conv2D (linear or relu) + MaxPooling2D whose windows do not overlap     ConvStep
+    Conv2D (linear or relu)                                                 ConvStep
+    Dense (relu) + Dropout                                                  DenseStep
+    Dense (linear or relu; softmax where the loss starts from its logits)   DenseStep
+    softmax's backward pass + cross-entropy                                 Plan.gradients
+    everything else                                                         PlainStep, one layer
+
+The gather of the batch's rows goes into the first step. The optimizer needs no rule: parameters,
+gradients and slots lie flat, and one pass updates them (optimizers/optimizer.py).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scratchnet.data import Batches
+from scratchnet.engines.fused import loss
+from scratchnet.engines.fused.steps import ConvStep, DenseStep, PlainStep, Step, every_row
+from scratchnet.layers.base import ActivatedLayer, Array, Layer
+from scratchnet.layers.convolution import Conv2D
+from scratchnet.layers.dense import Dense
+from scratchnet.layers.dropout import Dropout
+from scratchnet.layers.pooling import MaxPooling2D
+from scratchnet.layers.windows import padding_amounts
+from scratchnet.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
+from scratchnet.steps import StepByStep
+
+if TYPE_CHECKING:
+    from scratchnet.models import Sequential
+
+__all__ = ["Plan", "merge", "plan"]
+
+MOST_WINDOWS = 250  # of a pooling cell: which one it was is kept in a byte
+
+
+def plan(model: "Sequential") -> StepByStep:
+    """Who does the steps of this model: a Plan, unless its layers must keep what passes through."""
+    if any(layer.activity_regularizer is not None for layer in model.layers):
+        return StepByStep(model)
+    logits = None
+    if model.loss is not None and model.loss.takes_logits:
+        logits = model._logits_layer(training=True)
+    steps = merge(model.layers, logits)
+    for step in steps:
+        if not isinstance(step, PlainStep):
+            _forget(step.layers)
+    return Plan(model, steps)
+
+
+def merge(layers: list[Layer], logits: int | None = None) -> list[Step]:
+    """The steps for these layers. `logits`: the layer whose logits the loss starts from."""
+    steps: list[Step] = []
+    at = 0
+    while at < len(layers):
+        layer, above = layers[at], layers[at + 1] if at + 1 < len(layers) else None
+        step: Step = PlainStep([layer])
+        if type(layer) is Conv2D and layer.activation.name in ("linear", "relu"):
+            pooled = type(above) is MaxPooling2D and _apart(layer, above)
+            step = ConvStep([layer, above] if pooled and above is not None else [layer])
+        elif type(layer) is Dense and layer.activation.name == "relu":
+            step = DenseStep([layer, above] if type(above) is Dropout else [layer])
+        elif type(layer) is Dense and (
+            layer.activation.name == "linear"
+            or (layer.activation.name == "softmax" and at == logits)
+        ):
+            step = DenseStep([layer])
+        steps.append(step)
+        at += len(step.layers)
+    return steps
+
+
+def _forget(layers: tuple[Layer, ...]) -> None:
+    """Take from these layers what an earlier pass left in them: nothing here renews it."""
+    for layer in layers:
+        layer.x = layer.y = layer.dx = layer.dy = layer.saved = None
+        if isinstance(layer, ActivatedLayer):
+            layer.z = layer.dz = None
+
+
+def _apart(conv: Conv2D, pool: Any) -> bool:
+    """Whether the pooling's windows lie side by side within the convolution's output."""
+    size = pool.pool_size
+    if pool.strides != size or size[0] * size[1] > MOST_WINDOWS or conv.input_shape is None:
+        return False
+    image = conv.compute_output_shape(conv.input_shape)[1:3]
+    if None in image:
+        return bool(pool.padding == "valid")
+    sides = padding_amounts(image, size, size, pool.padding)
+    return all(n >= s for n, s in zip(image, size, strict=True)) and not np.any(sides)
+
+
+class Plan(StepByStep):
+    """The steps of a model, merged."""
+
+    def __init__(self, model: "Sequential", steps: list[Step]) -> None:
+        super().__init__(model)
+        self.steps = steps
+
+    def _forward(self, batch: Batches, training: bool) -> Array:
+        x, rows = batch.source, batch.taken
+        if x.dtype != self.model.dtype or not x.flags.c_contiguous or rows is None:
+            x = np.ascontiguousarray(batch.x, dtype=self.model.dtype)
+            rows = every_row(len(x))
+        for step in self.steps:
+            x = step.forward(x, rows, training)
+            rows = every_row(len(x))
+        return x
+
+    def predict(self, batch: Batches) -> Array:
+        return self._forward(batch, training=False)
+
+    def test(self, batch: Batches) -> tuple[float, Array]:
+        y_pred = self._forward(batch, training=False)
+        return self.model.loss_value(batch.y, y_pred, batch.sample_weight, training=False), y_pred
+
+    def gradients(self, batch: Batches) -> tuple[float, Array]:
+        model = self.model
+        model.pack()
+        y_pred = self._forward(batch, training=True)
+        lowest = model.lowest_trainable()
+        merged = self._softmax_crossentropy(batch)
+        if merged is not None:
+            value, top, dz = merged
+            value += model.penalty_value()
+        else:
+            value = model.loss_value(batch.y, y_pred, batch.sample_weight, training=True)
+            top, dz = self._logits_gradient(batch)
+        dy = dz
+        if dz is None:
+            top = len(self.steps)
+            dy = model.loss.gradient(batch.y, y_pred, batch.sample_weight)
+        first = len(model.layers)
+        for index in range(len(self.steps) - 1, -1, -1):
+            step = self.steps[index]
+            first -= len(step.layers)
+            if first + len(step.layers) <= lowest:
+                break
+            if index > top:
+                continue
+            if index == top:
+                dy = step.backward_z(dy, first > lowest)  # type: ignore[attr-defined]
+            else:
+                dy = step.backward(dy, first > lowest)
+        model.add_penalty_gradients()
+        return value, y_pred
+
+    def _logits_step(self) -> int | None:
+        """The step that holds the layer whose logits the loss starts from."""
+        if not self.model.loss.takes_logits:
+            return None
+        layer = self.model._logits_layer(training=True)
+        if layer is None:
+            return None
+        ends = np.cumsum([len(step.layers) for step in self.steps])
+        return int(np.searchsorted(ends, layer, side="right"))
+
+    def _logits_gradient(self, batch: Batches) -> tuple[int, Array | None]:
+        """The step at which the way back enters below the activation, and dz there."""
+        at = self._logits_step()
+        if at is None:
+            return len(self.steps), None
+        z = self.steps[at].layers[0].z
+        return at, self.model.loss.on_logits().gradient(batch.y, z, batch.sample_weight)
+
+    def _softmax_crossentropy(self, batch: Batches) -> tuple[float, int, Array] | None:
+        """Loss and dz in one pass over the logits, where loss and batch are of the plain kind.
+
+        Stands for loss_value and for the loss's gradient on logits.
+        """
+        kind, loss_ = type(self.model.loss), self.model.loss
+        if kind not in (CategoricalCrossentropy, SparseCategoricalCrossentropy):
+            return None
+        plain = loss_.reduction in ("sum_over_batch_size", "mean") and loss_.axis == -1
+        if not plain or batch.sample_weight is not None or not self.steps:
+            return None
+        at = len(self.steps) - 1
+        top = self.steps[at]
+        if not isinstance(top, DenseStep):
+            return None
+        softmax = top.dense.activation.name == "softmax"
+        if not softmax and not (loss_.from_logits and top.dense.activation.name == "linear"):
+            return None
+        z = top.saved.y
+        if kind is CategoricalCrossentropy and not loss_.label_smoothing:
+            y_true = np.ascontiguousarray(batch.y, np.float64)
+        elif kind is SparseCategoricalCrossentropy and loss_.ignore_class is None:
+            y_true = np.zeros(z.shape)
+            y_true[np.arange(len(z)), np.asarray(batch.y).reshape(-1).astype(np.intp)] = 1
+        else:
+            return None
+        if y_true.shape != z.shape:
+            return None
+        dz = np.empty_like(z)
+        value = loss.softmax_crossentropy(z, y_true, 1 / len(z), dz)
+        return z.dtype.type(value), at, dz

@@ -1,0 +1,294 @@
+"""The merged steps: each does at once what several plain layers do one after the other.
+
+A step has the layers it stands for in `layers`, and two methods that do what those layers' `forward`
+and `backward` would have done together. It works on the layers' own weights and leaves the gradients
+in their `grads`. What it keeps for the way back it keeps itself; `x` and `y` of the layers stay as
+they were.
+
+The batch comes as `x` and `rows`: sample n is x[rows[n]]. The first step takes its rows from all the
+data where they lie; for the others `rows` counts 0, 1, 2, ...
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchnet.engines.fused import convolution, dense, loss
+from scratchnet.engines.fused.threads import workers_for
+from scratchnet.engines.fused.tile import LONG, VECTOR_BYTES
+from scratchnet.engines.fused.windows import Windows, back, windows
+from scratchnet.layers.base import ActivatedLayer, Array, Layer
+from scratchnet.layers.convolution import Conv2D
+from scratchnet.layers.dense import Dense
+from scratchnet.layers.windows import padding_amounts
+
+__all__ = ["ConvStep", "DenseStep", "PlainStep", "Step", "every_row"]
+
+FEW = 4  # rows for which packing a kernel costs more than it saves
+
+
+@lru_cache(maxsize=16)
+def every_row(n: int) -> Array:
+    """0, 1, ..., n - 1."""
+    return np.arange(n)
+
+
+class Step:
+    """What the steps share: their layers, and arrays that are used again for every batch."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        self.layers = tuple(layers)
+        self._arrays: dict[str, Array] = {}
+
+    def forward(self, x: Array, rows: Array, training: bool) -> Array:
+        """The output of the last of the layers for the samples x[rows]."""
+        raise NotImplementedError
+
+    def backward(self, dy: Array, needs_dx: bool) -> Array | None:
+        """From dy of the last of the layers to dx of the first; their gradients are in `grads`."""
+        raise NotImplementedError
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An array of this shape, the same memory each time if it is large enough."""
+        size = int(np.prod(shape))
+        known = self._arrays.get(name)
+        if known is None or known.size < size or known.dtype != dtype:
+            known = self._arrays[name] = np.empty(size, dtype)
+        return known[:size].reshape(shape)
+
+
+class PlainStep(Step):
+    """One layer as it is, through the single operations of the engine."""
+
+    @property
+    def layer(self) -> Layer:
+        return self.layers[0]
+
+    def forward(self, x: Array, rows: Array, training: bool) -> Array:
+        layer = self.layer
+        layer.x = x if rows is every_row(len(x)) else x[rows]
+        layer.y = layer.forward(layer.x, training=training)
+        return layer.y
+
+    def backward(self, dy: Array, needs_dx: bool) -> Array | None:
+        self.layer.needs_dx = needs_dx
+        dx = self.layer.backward(np.ascontiguousarray(dy))
+        self.layer.needs_dx = True
+        return dx
+
+    def backward_z(self, dz: Array, needs_dx: bool) -> Array | None:
+        """From dz, where the loss starts from the layer's logits."""
+        assert isinstance(self.layer, ActivatedLayer)
+        self.layer.needs_dx = needs_dx
+        dx = self.layer.backward_z(dz)
+        self.layer.needs_dx = True
+        return dx
+
+
+class DenseStep(Step):
+    """Dense + its activation (linear, relu, or softmax under a cross-entropy) + Dropout behind relu.
+
+    Stands for Dense.forward, relu's or softmax's forward and Dropout.forward; back, for
+    Dropout.backward, relu's backward and Dense.backward.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        super().__init__(layers)
+        assert isinstance(layers[0], Dense)
+        self.dense: Dense = layers[0]
+        self.dropout: Any = layers[1] if len(layers) > 1 else None
+
+    @property
+    def relu(self) -> bool:
+        return self.dense.activation.name == "relu"
+
+    def forward(self, x: Array, rows: Array, training: bool) -> Array:
+        kernel = self.dense.params["kernel"]
+        D, U = kernel.shape
+        shape = (rows.size, *x.shape[1:-1])
+        if x.ndim > 2:
+            x, rows = _positions(x, rows)
+        N, kind = rows.size, x.dtype
+        y = self.array("y", (N, U), kind) if training else np.empty((N, U), kind)
+        keep, scale = NO_MASK, 1.0
+        if training and self.dropout is not None and self.dropout.rate > 0:
+            keep = _as_mask(self.dropout.draw_mask((*shape, U)), (*shape, U)).reshape(N, U)
+            scale = 1 / (1 - self.dropout.rate) if self.dropout.rate < 1 else 0.0
+        bias = self.dense.params["bias"] if self.dense.use_bias else _zeros(U, kind.char)
+        if N <= FEW and not training:
+            dense.dense_few(x[rows], kernel, bias, self.relu, y)
+        else:
+            workers = workers_for(N * D * U)
+            dense.dense_forward(
+                x, rows, kernel, bias, self.relu, keep, kind.type(scale), y, workers
+            )
+        if training:
+            self.saved = DenseSaved(x, rows, y, scale, shape)
+        if self.dense.activation.name == "softmax":
+            self.dense.z = z = y
+            y = np.empty((N, U), kind)
+            loss.softmax(z, y)
+        return y.reshape(*shape, U)
+
+    def backward(self, dy: Array, needs_dx: bool) -> Array | None:
+        if not self.relu:
+            return self.backward_z(dy, needs_dx)
+        y = self.saved.y
+        dz = self.array("dz", y.shape, dy.dtype)
+        loss.relu_backward(dy.reshape(-1), y.reshape(-1), self.saved.scale, dz.reshape(-1))
+        return self.backward_z(dz, needs_dx)
+
+    def backward_z(self, dz: Array, needs_dx: bool) -> Array | None:
+        """From dz, where the activation is behind us, or the loss starts from the logits."""
+        kept, kernel, grads = self.saved, self.dense.params["kernel"], self.dense.grads
+        N, (D, U), kind = len(kept.y), kernel.shape, dz.dtype
+        dx = self.array("dx", (N, D), kind) if needs_dx else _nothing(2, kind.char)
+        dbias = grads["bias"] if self.dense.use_bias else _nothing(1, kind.char)
+        dense.dense_backward(
+            kept.x, kept.rows, dz.reshape(N, U), kernel, grads["kernel"], dbias, dx,
+            workers_for(2 * N * D * U),
+        )  # fmt: skip
+        return dx.reshape(*kept.shape, D) if needs_dx else None
+
+
+class DenseSaved(NamedTuple):
+    """What DenseStep.backward needs from the last training forward."""
+
+    x: Array  # (M, D)
+    rows: Array  # (N,)
+    y: Array  # (N, U) output, or the logits
+    scale: float  # of the dropout
+    shape: tuple[int, ...]  # of a batch, without its last axis
+
+
+class ConvStep(Step):
+    """Conv2D + its activation (linear or relu) + MaxPooling2D whose windows do not overlap.
+
+    Stands for Conv2D.forward, relu's forward and MaxPooling2D.forward; back, for
+    MaxPooling2D.backward, relu's backward and Conv2D.backward. Outputs of the convolution that the
+    pooling does not look at are not computed.
+    """
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        super().__init__(layers)
+        assert isinstance(layers[0], Conv2D)
+        self.conv: Conv2D = layers[0]
+        self.pool: Any = layers[1] if len(layers) > 1 else None
+
+    @property
+    def relu(self) -> bool:
+        return self.conv.activation.name == "relu"
+
+    def forward(self, x: Array, rows: Array, training: bool) -> Array:
+        conv, N = self.conv, rows.size
+        R, S, _, F = conv.params["kernel"].shape
+        _, P, Q, _ = conv.compute_output_shape(x.shape)
+        sides = padding_amounts(x.shape[1:3], conv.window, conv.strides, conv.padding)
+        sizes = x.shape[1:], sides, (R, S), conv.strides, conv.dilation_rate
+        pool = None if self.pool is None else self.pool.pool_size
+        where = windows(*sizes, pool)
+        a, b = pool or (1, 1)
+        shape = (N, (P // a) * (Q // b), F)
+        y = self.array("y", shape, x.dtype) if training else np.empty(shape, x.dtype)
+        argmax = NO_ARGMAX
+        if pool and training:
+            argmax = self.array("argmax", shape, np.uint8)
+        bias = conv.params["bias"] if conv.use_bias else _zeros(F, x.dtype.char)
+        kernel = conv.params["kernel"].reshape(-1, F)
+        x = x.reshape(len(x), -1)
+        workers = workers_for(N * where.starts.size * kernel.size)
+        convolution.conv_forward(x, rows, where, kernel, bias, self.relu, y, argmax, workers)
+        if training:
+            self.saved = ConvSaved(x, rows, y, argmax, sizes, where, (P, Q))
+        return y.reshape(N, P // a, Q // b, F)
+
+    def backward(self, dy: Array, needs_dx: bool) -> Array | None:
+        conv, kept = self.conv, self.saved
+        kernel, kind, N = conv.params["kernel"], dy.dtype, len(dy)
+        taps = kernel.reshape(-1, kernel.shape[-1])
+        dkernel = conv.grads["kernel"].reshape(taps.shape)
+        dbias = conv.grads["bias"] if conv.use_bias else _nothing(1, kind.char)
+        dx = _nothing(2, kind.char)
+        if needs_dx:
+            dx = self.array("dx", (N, kept.x.shape[1]), kind)
+        dy = dy.reshape(kept.y.shape)
+        workers = workers_for(N * kept.windows.starts.size * kernel.size)
+        if self.pool is not None and self._lists_pay(kind):
+            convolution.pooled_backward(
+                kept.x, kept.rows, kept.windows, dy, kept.argmax, taps, dkernel, dbias, dx, workers
+            )
+        else:
+            if self.relu and self.pool is None:
+                dz = self.array("dz", dy.shape, kind)
+                loss.relu_backward(dy.reshape(-1), kept.y.reshape(-1), 1.0, dz.reshape(-1))
+                dy = dz
+            convolution.conv_backward(
+                kept.x, kept.rows, kept.windows, dy, kept.argmax, dkernel, dbias, workers
+            )
+            if needs_dx:
+                dz = dy if self.pool is None else self._spread(dy)
+                way = back(*kept.sizes, kernel.shape[-1])
+                kernel = kernel.reshape(-1, *kernel.shape[2:])
+                convolution.conv_dx(dz.reshape(N, -1), *kept.output, way, kernel, dx, workers)
+        return dx.reshape(N, *kept.sizes[0]) if needs_dx else None
+
+    def _lists_pay(self, dtype: Any) -> bool:
+        """Whether to walk through lists of living gradients: where a row of the window lies in one
+        piece and is long enough to fill the vectors."""
+        row = self.saved.windows.row_length
+        return self.conv.dilation_rate[1] == 1 and row * dtype.itemsize * 4 >= LONG * VECTOR_BYTES
+
+    def _spread(self, dy: Array) -> Array:
+        """dz of the whole convolution, from dy of the pooled one."""
+        (P, Q), (a, b), (N, _, F) = self.saved.output, self.pool.pool_size, dy.shape
+        dz = np.zeros((N, P, Q, F), dy.dtype)
+        argmax = self.saved.argmax.reshape(N, P // a, Q // b, F)
+        for window in range(a * b):
+            chosen = np.where(argmax == window, dy.reshape(argmax.shape), 0)
+            i, j = divmod(window, b)
+            dz[:, i : P // a * a : a, j : Q // b * b : b] = chosen
+        return dz
+
+
+class ConvSaved(NamedTuple):
+    """What ConvStep.backward needs from the last training forward."""
+
+    x: Array  # (M, H*W*C)
+    rows: Array  # (N,)
+    y: Array  # (N, cells, F) output
+    argmax: Array  # (N, cells, F) which window of its cell was the first maximum
+    sizes: tuple[Any, ...]  # image, sides, kernel, strides, dilation
+    windows: Windows
+    output: tuple[int, int]  # rows and columns of the convolution's output, without pooling
+
+
+NO_MASK: Array = np.empty((0, 0), np.uint8)
+NO_ARGMAX: Array = np.empty((0, 0, 0), np.uint8)
+
+
+@lru_cache(maxsize=16)
+def _nothing(ndim: int, kind: str) -> Array:
+    """An array that says "none" to a kernel."""
+    return np.empty((0,) * ndim, kind)
+
+
+@lru_cache(maxsize=16)
+def _zeros(size: int, kind: str) -> Array:
+    """The bias of a layer without one."""
+    return np.zeros(size, kind)
+
+
+def _positions(x: Array, rows: Array) -> tuple[Array, Array]:
+    """x (M, ..., D) as a matrix in which every position is a row, and the rows in it."""
+    each = int(np.prod(x.shape[1:-1]))
+    chosen = (rows[:, None] * each + np.arange(each)).ravel()
+    return x.reshape(-1, x.shape[-1]), chosen
+
+
+def _as_mask(mask: Array, shape: tuple[int, int]) -> Array:
+    """A dropout's mask as bytes of the full shape."""
+    if mask.dtype == np.uint8 and mask.shape == shape:
+        return np.ascontiguousarray(mask)
+    return np.ascontiguousarray(np.broadcast_to(mask != 0, shape)).view(np.uint8)

@@ -1,0 +1,124 @@
+"""Threads: how work is cut, and who does it.
+
+Work is cut by the data alone: a task is a fixed piece, say sixteen images, whatever the number of
+threads. The threads draw numbers from one counter, so that a thread which the machine holds up
+simply does fewer tasks. No two tasks write to the same place; what has to be added over tasks is
+added afterwards, in their order. So the same bits come out with one thread, two or five.
+
+    @compiled
+    def double_tasks(counter, x):
+        i = draw(counter)
+        while i < x.size:
+            x[i] *= 2
+            i = draw(counter)
+
+    @compiled
+    def double(x, workers):
+        share(workers, double_tasks, (np.zeros(1, np.intp), x))
+
+The threads are those of GNU OpenMP, which Numba's own loops use as well: one set in a process. They
+are called directly, because Numba's way there (`prange`) compiles three times as long. Between
+regions they sleep (see engines/compiled.py); work that would be done before they wake is done by
+one thread.
+"""
+
+import ctypes
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from scratchnet.engines.threads import get_num_threads
+
+__all__ = ["compiled", "draw", "share", "workers_for"]
+
+# Work that takes about as long as waking a thread, in multiply-adds.
+ALONE = 2_000_000
+PARALLEL = "scratchnet_parallel"  # the name under which compiled code finds GOMP_parallel
+
+
+def compiled(function: Any) -> Any:
+    """A kernel: compiled without the interpreter's lock, its machine code kept on disk."""
+    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+
+
+def workers_for(multiply_adds: int) -> int:
+    """How many threads to set to work of this size: one, or all."""
+    return 1 if multiply_adds < ALONE else get_num_threads()
+
+
+@intrinsic
+def draw(typingctx: Any, counter: Any) -> Any:
+    """The number in counter[0], which goes up by one, in one step that no thread can cut in two."""
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, b, arguments[0]).data
+        return b.atomic_rmw("add", data, ir.Constant(data.type.pointee, 1), "monotonic")
+
+    return types.intp(counter), emit
+
+
+@intrinsic
+def share(typingctx: Any, workers: Any, tasks: Any, arguments: Any) -> Any:
+    """Run tasks(*arguments) in so many threads at once, and come back when all have returned."""
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        inner = types.void(*signature.args[2])
+        signature.args[1].dispatcher.compile(inner.args)
+        compiled_tasks = signature.args[1].dispatcher.overloads[inner.args]
+        context.add_linking_libs([compiled_tasks.library])
+
+        # what a thread is given: the address of one function, and of the arguments
+        packed = b.alloca(values[2].type)
+        b.store(values[2], packed)
+        byte = ir.IntType(8).as_pointer()
+        body_type = ir.FunctionType(ir.VoidType(), [byte])
+        body = ir.Function(b.module, body_type, b.module.get_unique_name(PARALLEL + "_body"))
+        body.linkage = "internal"
+        inside = ir.IRBuilder(body.append_basic_block())
+        given = inside.load(inside.bitcast(body.args[0], packed.type))
+        each = [inside.extract_value(given, i) for i in range(len(inner.args))]
+        context.call_internal_no_propagate(inside, compiled_tasks.fndesc, inner, each)
+        inside.ret_void()
+
+        data = b.bitcast(packed, byte)
+        alone = b.icmp_signed("<=", values[0], ir.Constant(values[0].type, 1))
+        with b.if_else(alone) as (then, otherwise):
+            with then:
+                b.call(body, [data])
+            with otherwise:
+                unsigned = ir.IntType(32)
+                parallel_type = ir.FunctionType(
+                    ir.VoidType(), [body_type.as_pointer(), byte, unsigned, unsigned]
+                )
+                parallel = b.module.globals.get(PARALLEL)
+                if parallel is None:
+                    parallel = ir.Function(b.module, parallel_type, PARALLEL)
+                count = b.trunc(values[0], unsigned)
+                b.call(parallel, [body, data, count, ir.Constant(unsigned, 0)])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, tasks, arguments), emit
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
+def _one_after_the_other(body: int, data: int, threads: int, flags: int) -> None:
+    """What stands in for GOMP_parallel where there is no OpenMP: one thread does all tasks."""
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(body)(data)
+
+
+def _find_openmp() -> int:
+    """The address of GOMP_parallel; every OpenMP library for GCC or Clang has it."""
+    for name in ("libgomp.so.1", "libomp.so.5", "libomp.dylib"):
+        try:
+            library = ctypes.CDLL(name)
+        except OSError:
+            continue
+        return ctypes.cast(library.GOMP_parallel, ctypes.c_void_p).value or 0
+    return ctypes.cast(_one_after_the_other, ctypes.c_void_p).value or 0
+
+
+llvm.add_symbol(PARALLEL, _find_openmp())

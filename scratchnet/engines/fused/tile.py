@@ -1,0 +1,187 @@
+"""The register tile: the one inner loop of this engine, written as vector instructions.
+
+The textbook product y[n, u] = sum over d of x[n, d] * w[d, u] takes one number of x and one of w
+from memory for each multiplication. The processor multiplies ten times faster than it fetches. So
+a tile computes ROWS x WIDTH outputs at once and keeps all their sums in registers:
+
+                       w[j, 0 .. WIDTH-1]           one step j of the sum:
+                     [ vector 0 | vector 1 ]          fetch VECTORS vectors of w,
+                                                      fetch ROWS numbers of x, each repeated in
+        x[0, j]      [ sums 0,0 | sums 0,1 ]          all lanes of a vector,
+        x[1, j]      [ sums 1,0 | sums 1,1 ]          and do ROWS * VECTORS multiply-adds of
+          ...              ...                        LANES numbers each: 8 fetches for 96
+        x[5, j]      [ sums 5,0 | sums 5,1 ]          products with AVX2, not 192.
+
+    out[r, v] = sum over j < count of x[row_at[r] + x_at[j]] * w[w_at[j] + v]
+
+`row_at`, `x_at` and `w_at` are lists of places. With one list or another the same loop is a matrix
+product, a product with a transpose, a convolution of any stride and dilation that reads the image
+where it lies, or a sum over those gradients alone that are not zero. Nothing is copied to make room.
+
+A compiler does not find this by itself, so the vectors are spelt out: `numba.extending.intrinsic`
+lets a function write the LLVM instructions that Numba puts in place of the call. LLVM turns them
+into AVX-512, AVX2, NEON or, where there is nothing of the kind, into plain instructions.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+__all__ = [
+    "LONG",
+    "ROWS",
+    "VECTOR_BYTES",
+    "WIDTH_BYTES",
+    "long_add",
+    "long_tile",
+    "short_add",
+    "simd",
+    "tile",
+    "width",
+]
+
+# (registers' bytes, ROWS, VECTORS): ROWS * VECTORS sums, VECTORS of w and one of x must fit in the
+# 32 (AVX-512, NEON) or 16 registers there are
+SHAPES = {"AVX-512": (64, 5, 4), "AVX2": (32, 6, 2), "NEON": (16, 5, 4), "SSE2": (16, 6, 2)}
+
+
+def simd() -> str:
+    """The vector instructions of this processor: a key of SHAPES."""
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        return "AVX-512"
+    if features.get("avx2") and features.get("fma"):
+        return "AVX2"
+    return "NEON" if features.get("neon") else "SSE2"
+
+
+VECTOR_BYTES, ROWS, VECTORS = SHAPES[simd()]
+WIDTH_BYTES = VECTOR_BYTES * VECTORS
+LONG = 12  # vectors of a long tile
+
+
+def make_tile(
+    rows: int, vectors: int, vector_bytes: int, adds: bool = False
+) -> Callable[..., None]:
+    """The tile as a function for compiled code, with its rows, vectors and their size fixed:
+
+    out[out_from + r * WIDTH + v] = sum over first <= j < last of
+        x[row_at[row + r] + x_at[j]] * w[w_from + w_at[j] + v]
+
+    x, w, out             1-D arrays of one float type; rows * WIDTH numbers of out are overwritten,
+                          or with `adds` added to
+    row_at, x_at, w_at    1-D intp
+    """
+
+    @intrinsic
+    def tile(
+        typingctx: Any, x: Any, row_at: Any, row: Any, x_at: Any,
+        w: Any, w_from: Any, w_at: Any, first: Any, last: Any, out: Any, out_from: Any,
+    ) -> Any:  # fmt: skip
+        i = types.intp
+        signature = types.void(x, row_at, i, x_at, w, i, w_at, i, i, out, i)
+
+        def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+            def pointer(argument: int, offset: Any = None) -> Any:
+                array = context.make_array(signature.args[argument])
+                data = array(context, b, arguments[argument]).data
+                return data if offset is None else b.gep(data, [offset])
+
+            emit_tile(
+                b, rows, vectors, vector_bytes, adds,
+                x=pointer(0), row_at=pointer(1, arguments[2]), x_at=pointer(3),
+                w=pointer(4, arguments[5]), w_at=pointer(6), first=arguments[7], last=arguments[8],
+                out=pointer(9, arguments[10]),
+            )  # fmt: skip
+            return context.get_dummy_value()
+
+        return signature, emit
+
+    return tile  # type: ignore[no-any-return]
+
+
+class Vectors:
+    """Vectors of so many bytes, as the instructions that LLVM has for them."""
+
+    def __init__(self, b: ir.IRBuilder, number: Any, vector_bytes: int) -> None:
+        self.b, self.number = b, number
+        self.bytes = 4 if isinstance(number, ir.FloatType) else 8
+        self.lanes = vector_bytes // self.bytes
+        self.type = ir.VectorType(number, self.lanes)
+        self.zero = ir.Constant(self.type, [0.0] * self.lanes)
+        kind = f"llvm.fma.v{self.lanes}f{8 * self.bytes}"
+        function = ir.FunctionType(self.type, [self.type] * 3)
+        self.fma = cgutils.get_or_insert_function(b.module, function, kind)
+
+    def at(self, pointer: Any, v: int) -> Any:
+        """Where vector v behind this pointer lies."""
+        place = self.b.gep(pointer, [ir.Constant(ir.IntType(64), v * self.lanes)])
+        return self.b.bitcast(place, self.type.as_pointer())
+
+    def load(self, pointer: Any, v: int) -> Any:
+        return self.b.load(self.at(pointer, v), align=self.bytes)
+
+    def store(self, value: Any, pointer: Any, v: int) -> None:
+        self.b.store(value, self.at(pointer, v), align=self.bytes)
+
+    def repeat(self, value: Any) -> Any:
+        """The number in all lanes."""
+        nothing = ir.Constant(ir.VectorType(value.type, self.lanes), ir.Undefined)
+        one = self.b.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        return self.b.shuffle_vector(one, nothing, everywhere)
+
+
+def emit_tile(
+    b: ir.IRBuilder, rows: int, vectors: int, vector_bytes: int, adds: bool, *,
+    x: Any, row_at: Any, x_at: Any, w: Any, w_at: Any, first: Any, last: Any, out: Any,
+) -> None:  # fmt: skip
+    """Write the instructions of one tile."""
+    lanes, index = Vectors(b, x.type.pointee, vector_bytes), first.type
+    x_row = [b.gep(x, [b.load(b.gep(row_at, [ir.Constant(index, r)]))]) for r in range(rows)]
+    begin = [lanes.load(out, i) if adds else lanes.zero for i in range(rows * vectors)]
+    before = b.basic_block
+    step, after = b.append_basic_block("step"), b.append_basic_block("after")
+    b.cbranch(b.icmp_signed("<", first, last), step, after)
+
+    b.position_at_end(step)
+    j = b.phi(index)
+    sums = [b.phi(lanes.type) for _ in range(rows * vectors)]
+    x_place, w_place = b.load(b.gep(x_at, [j])), b.load(b.gep(w_at, [j]))
+    w_j = b.gep(w, [w_place])
+    w_vectors = [lanes.load(w_j, v) for v in range(vectors)]
+    grown = []
+    for r in range(rows):
+        x_r = lanes.repeat(b.load(b.gep(x_row[r], [x_place])))
+        old = sums[r * vectors : (r + 1) * vectors]
+        grown += [b.call(lanes.fma, [x_r, w_v, s]) for w_v, s in zip(w_vectors, old, strict=True)]
+    following = b.add(j, ir.Constant(index, 1))
+    for phi, start, next_ in [(j, first, following)] + [
+        (s, z, g) for s, z, g in zip(sums, begin, grown, strict=True)
+    ]:
+        phi.add_incoming(start, before)
+        phi.add_incoming(next_, step)
+    b.cbranch(b.icmp_signed("<", following, last), step, after)
+
+    b.position_at_end(after)
+    totals = [b.phi(lanes.type) for _ in grown]
+    for total, z, g in zip(totals, begin, grown, strict=True):
+        total.add_incoming(z, before)
+        total.add_incoming(g, step)
+    for i, total in enumerate(totals):
+        lanes.store(total, out, i)
+
+
+def width(dtype: Any) -> int:
+    """How many numbers of this type a row of the tile holds."""
+    return WIDTH_BYTES // dtype.itemsize  # type: ignore[no-any-return]
+
+
+tile = make_tile(ROWS, VECTORS, VECTOR_BYTES)
+long_tile = make_tile(1, LONG, VECTOR_BYTES)
+long_add = make_tile(1, LONG, VECTOR_BYTES, adds=True)
+short_add = make_tile(1, LONG // 2, VECTOR_BYTES, adds=True)
