@@ -13,6 +13,7 @@ import click
 
 from scratchnet.cli.compare import compare, parity, reproduce
 from scratchnet.cli.doctor import doctor
+from scratchnet.cli.race import race
 from scratchnet.cli.train import evaluate, predict, train
 
 __all__ = ["cli", "main"]
@@ -59,7 +60,7 @@ def cli() -> None:
     """A neural-network engine written by hand, and its comparison with Keras."""
 
 
-for command in (train, evaluate, predict, parity, compare, reproduce, doctor):
+for command in (train, evaluate, predict, parity, compare, race, reproduce, doctor):
     cli.add_command(command)
 
 
