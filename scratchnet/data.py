@@ -105,8 +105,11 @@ def _numbers(owner: str, name: str, value: Any, dtype: str = "float64") -> Array
     array = numbers(owner, name, value)
     if array.dtype.kind == "f":
         # an infinite target is lawful, as in Keras: TerminateOnNaN ends what comes of it
-        bad = np.isnan(array) if name == "y" else ~np.isfinite(array)
-        _refuse_first(owner, f"finite numbers in {name}", array, bad)
+        with np.errstate(over="ignore", invalid="ignore"):
+            clean = np.isfinite(array.sum())  # as it almost always is, and then no mask is made
+        if not clean:
+            bad = np.isnan(array) if name == "y" else ~np.isfinite(array)
+            _refuse_first(owner, f"finite numbers in {name}", array, bad)
         limit = np.finfo(dtype).max
         if array.dtype.itemsize > np.dtype(dtype).itemsize:
             _refuse_first(owner, f"{name} that fits {dtype}", array, np.abs(array) > limit)

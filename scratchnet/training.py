@@ -198,7 +198,7 @@ class Trainer(Steps):
         self.build((None, *train.x.shape[1:]))
         self._check_layout()
         calls = self._callbacks(callbacks, verbose, epochs, len(train), add_history=True)
-        steps = self._steps()
+        steps, follows = self._steps(), calls.follows_batches
         self.stop_training = False
         epoch_logs: dict[str, float] = {}
         calls.on_train_begin()
@@ -206,10 +206,12 @@ class Trainer(Steps):
             self.reset_metrics()
             calls.on_epoch_begin(epoch)
             for step, batch in enumerate(train.batches(epoch)):
-                calls.on_train_batch_begin(step)
+                if follows:
+                    calls.on_train_batch_begin(step)
                 loss, y_pred = steps.train(batch)
                 self._update_metrics(loss, batch, y_pred, training=True)
-                calls.on_train_batch_end(step, self._logs())
+                if follows:
+                    calls.on_train_batch_end(step, self._logs())
                 if self.stop_training:
                     break
             epoch_logs = self._logs()

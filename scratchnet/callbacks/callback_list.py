@@ -50,6 +50,16 @@ class CallbackList(Callback):
         self.set_model(model)
         self.set_params(params)
 
+    @property
+    def follows_batches(self) -> bool:
+        """Whether a callback has something to do at every batch of `fit`."""
+        hooks = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
+        return any(
+            getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook)
+            for callback in self.callbacks
+            for hook in hooks
+        )
+
     def _last(self, kind: type) -> Any:
         found = [callback for callback in self.callbacks if isinstance(callback, kind)]
         return found[-1] if found else None

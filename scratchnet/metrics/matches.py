@@ -102,7 +102,8 @@ def argmax(x: Array) -> Array:
 
     source    keras/src/backend/tensorflow/numpy.py, argmax; for NaN, TensorFlow 2.21 itself
     """
-    if x.dtype.kind == "f":
+    plain = x.size and x.min() >= 0 and not np.signbit(x).any()  # as probabilities and labels are
+    if x.dtype.kind == "f" and not plain:
         nan, negative_zero = np.isnan(x), (x == 0) & np.signbit(x)
         if nan.any() or negative_zero.any():
             x = np.where(nan, -np.inf, np.where(negative_zero, -np.finfo(x.dtype).tiny, x))

@@ -46,6 +46,14 @@ class Mean(Metric):
 
     def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """Add `values` of shape (N, ...): a sample counts once, as the mean of its own values."""
+        if sample_weight is None and isinstance(values, np.ndarray) and values.ndim == 1:
+            self.total += values.sum(dtype=np.float64)
+            self.count += len(values)
+            return
+        if type(sample_weight) is int and isinstance(values, float | np.floating):
+            self.total += float(values) * sample_weight  # the loss of a batch
+            self.count += sample_weight
+            return
         weighted, weight = weigh_samples(self._owner(), values, sample_weight, np.mean)
         self.total += weighted.sum()
         self.count += (len(weighted) if weighted.ndim else 1) if weight is None else weight.sum()

@@ -6,10 +6,11 @@ that nothing here makes faster are those of engine "numba".
 """
 
 from scratchnet.engines import compiled
-from scratchnet.engines.fused import operations
+from scratchnet.engines.fused import operations, updates
 from scratchnet.engines.fused.planner import plan
 
 __all__ = [*compiled.__all__, "plan"]
 
 globals().update({name: getattr(compiled, name) for name in compiled.__all__})
-globals().update({name: getattr(operations, name) for name in operations.__all__})
+for _module in (operations, updates):
+    globals().update({name: getattr(_module, name) for name in _module.__all__})

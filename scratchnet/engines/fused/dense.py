@@ -17,6 +17,7 @@ from scratchnet.engines.fused.tile import LONG, ROWS, VECTOR_BYTES, WIDTH_BYTES,
 __all__ = ["dense_backward", "dense_dx", "dense_few", "dense_forward"]
 
 TILES_OF_A_TASK = 8  # of the rows of dkernel
+NARROW = 16  # units, and fewer
 
 
 @compiled
@@ -77,7 +78,7 @@ def pack_columns(x, rows, first, width, values, w_at):
 def pack_panel(w, first, panel):
     """Columns first ... first + width - 1 of w (J, U), one row behind the other, zeros after U."""
     J, U = w.shape
-    width = WIDTH_BYTES // w.itemsize
+    width = WIDTH_BYTES // panel.itemsize
     if first + width <= U:
         for j in range(J):
             row, place = w[j, first : first + width], panel[j * width : j * width + width]
@@ -125,11 +126,11 @@ def _forward_tasks(counter, values, w_at, counts, kernel, bias, relu, keep, scal
     """A task is a panel of the kernel under half of the rows."""
     D, U = kernel.shape
     tiles = counts.size
-    width = WIDTH_BYTES // kernel.itemsize
+    width = WIDTH_BYTES // values.itemsize
     panels = (U + width - 1) // width
-    panel = np.empty(D * width, kernel.dtype)
+    panel = np.empty(D * width, values.dtype)
     x_at, row_at = _every(ROWS, D), _every(1, ROWS)
-    out, zero = np.empty(ROWS * width, kernel.dtype), kernel.dtype.type(0)
+    out, zero = np.empty(ROWS * width, values.dtype), y.dtype.type(0)
     parts = 2 if tiles >= 8 else 1
     task = draw(counter)
     while task < panels * parts:
@@ -142,7 +143,7 @@ def _forward_tasks(counter, values, w_at, counts, kernel, bias, relu, keep, scal
             for r in range(min(ROWS, y.shape[0] - t * ROWS)):
                 n = t * ROWS + r
                 for v in range(there):
-                    z = out[r * width + v] + bias[first + v]
+                    z = y.dtype.type(out[r * width + v] + bias[first + v])
                     y[n, first + v] = zero if relu and z <= 0 else z
                 if keep.size:
                     for v in range(there):
@@ -152,26 +153,39 @@ def _forward_tasks(counter, values, w_at, counts, kernel, bias, relu, keep, scal
 
 
 @compiled
-def dense_forward(x, rows, kernel, bias, relu, keep, scale, y, workers):
-    """y[n] = f(x[rows[n]] @ kernel + bias) * keep[n] * scale
-
-    x (M, D), of which rows (N,) are taken   kernel (D, U)   bias (U,)   y (N, U), overwritten
-    relu    whether f is relu, else it is the identity
-    keep    (N, U) the mask of a dropout behind the layer, or (0, 0) for none
-    """
-    N, D = rows.size, x.shape[1]
-    tiles = (N + ROWS - 1) // ROWS
-    values = np.empty((tiles, ROWS * D + ROWS), x.dtype)
+def _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, values):
+    """dense_forward with sums of the type of `values`, which is room for the packed x."""
+    tiles, D = values.shape[0], x.shape[1]
     w_at = np.empty((tiles, D + 1), np.intp)
     counts = np.empty(tiles, np.intp)
     counters = np.zeros((2, 8), np.intp)
-    width = WIDTH_BYTES // x.itemsize
+    width = WIDTH_BYTES // values.itemsize
     share(workers, _pack_tasks, (counters[0], x, rows, width, values, w_at, counts))
     share(
         workers,
         _forward_tasks,
         (counters[1], values, w_at, counts, kernel, bias, relu, keep, scale, y),
     )
+
+
+@compiled
+def dense_forward(x, rows, kernel, bias, relu, keep, scale, y, workers):
+    """y[n] = f(x[rows[n]] @ kernel + bias) * keep[n] * scale
+
+    x (M, D), of which rows (N,) are taken   kernel (D, U)   bias (U,)   y (N, U), overwritten
+    relu    whether f is relu, else it is the identity
+    keep    (N, U) the mask of a dropout behind the layer, or (0, 0) for none
+    sums    in float64 for few units, as at the end of a classifier: packing is most of the work
+            there, and the loss sees every digit; else in the type of x
+    """
+    tiles = (rows.size + ROWS - 1) // ROWS
+    size = ROWS * x.shape[1] + ROWS
+    if kernel.shape[1] <= NARROW:
+        exact = np.empty((tiles, size), np.float64)
+        _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, exact)
+    else:
+        values = np.empty((tiles, size), x.dtype)
+        _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, values)
 
 
 @compiled
@@ -187,6 +201,7 @@ def dense_few(x, kernel, bias, relu, y):
     row_at, out = np.zeros(1, np.intp), np.empty(lanes, x.dtype)
     flat = kernel.reshape(-1)
     whole, zero = U // lanes * lanes, kernel.dtype.type(0)
+    total = np.empty(U - whole, np.float64)
     for n in range(N):
         count = 0
         for d in range(D):
@@ -197,11 +212,12 @@ def dense_few(x, kernel, bias, relu, y):
             long_tile(values, row_at, 0, x_at, flat, first, w_at, 0, count, out, 0)
             for v in range(lanes):
                 y[n, first + v] = out[v]
-        for u in range(whole, U):
-            y[n, u] = 0
+        total[:] = 0
         for j in range(count):
             for u in range(whole, U):
-                y[n, u] += values[j] * flat[w_at[j] + u]
+                total[u - whole] += np.float64(values[j]) * flat[w_at[j] + u]
+        for u in range(whole, U):
+            y[n, u] = total[u - whole]
         for u in range(U):
             z = y[n, u] + bias[u]
             y[n, u] = zero if relu and z <= 0 else z

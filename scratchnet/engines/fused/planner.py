@@ -97,6 +97,9 @@ class Plan(StepByStep):
     def __init__(self, model: "Sequential", steps: list[Step]) -> None:
         super().__init__(model)
         self.steps = steps
+        self.lowest = model.lowest_trainable()
+        self.penalized = any(model.penalties(layer) for layer in model.layers)
+        self.ready = False  # whether the optimizer has its state, and the gradients lie flat
 
     def _forward(self, batch: Batches, training: bool) -> Array:
         x, rows = batch.source, batch.taken
@@ -117,13 +120,11 @@ class Plan(StepByStep):
 
     def gradients(self, batch: Batches) -> tuple[float, Array]:
         model = self.model
-        model.pack()
         y_pred = self._forward(batch, training=True)
-        lowest = model.lowest_trainable()
         merged = self._softmax_crossentropy(batch)
         if merged is not None:
             value, top, dz = merged
-            value += model.penalty_value()
+            value += model.penalty_value() if self.penalized else 0.0
         else:
             value = model.loss_value(batch.y, y_pred, batch.sample_weight, training=True)
             top, dz = self._logits_gradient(batch)
@@ -135,15 +136,27 @@ class Plan(StepByStep):
         for index in range(len(self.steps) - 1, -1, -1):
             step = self.steps[index]
             first -= len(step.layers)
-            if first + len(step.layers) <= lowest:
+            if first + len(step.layers) <= self.lowest:
                 break
             if index > top:
                 continue
             if index == top:
-                dy = step.backward_z(dy, first > lowest)  # type: ignore[attr-defined]
+                dy = step.backward_z(dy, first > self.lowest)  # type: ignore[attr-defined]
             else:
-                dy = step.backward(dy, first > lowest)
-        model.add_penalty_gradients()
+                dy = step.backward(dy, first > self.lowest)
+        if self.penalized:
+            model.add_penalty_gradients()
+        return value, y_pred
+
+    def train(self, batch: Batches) -> tuple[float, Array]:
+        model = self.model
+        if not self.ready:
+            model.build_optimizer()
+            self.ready = True
+        value, y_pred = self.gradients(batch)
+        n = model.trainable_size
+        if n:
+            model.optimizer.apply_flat(model._gradients[:n], model._parameters[:n])
         return value, y_pred
 
     def _logits_step(self) -> int | None:

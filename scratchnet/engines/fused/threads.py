@@ -16,28 +16,25 @@ added afterwards, in their order. So the same bits come out with one thread, two
     def double(x, workers):
         share(workers, double_tasks, (np.zeros(1, np.intp), x))
 
-The threads are those of GNU OpenMP, which Numba's own loops use as well: one set in a process. They
-are called directly, because Numba's way there (`prange`) compiles three times as long. Between
-regions they sleep (see engines/compiled.py); work that would be done before they wake is done by
+Numba's own `prange` is not used for this: it compiles three times as long, and its regions end only
+when every thread has been there (pool.py). Work that would be done before a helper wakes is done by
 one thread.
 """
 
-import ctypes
 from typing import Any
 
-import llvmlite.binding as llvm
 import numba
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from scratchnet.engines.fused.pool import PARALLEL, launch
 from scratchnet.engines.threads import get_num_threads
 
 __all__ = ["compiled", "draw", "share", "workers_for"]
 
 # Work that takes about as long as waking a thread, in multiply-adds.
-ALONE = 2_000_000
-PARALLEL = "scratchnet_parallel"  # the name under which compiled code finds GOMP_parallel
+ALONE = 500_000
 
 
 def compiled(function: Any) -> Any:
@@ -47,7 +44,11 @@ def compiled(function: Any) -> Any:
 
 def workers_for(multiply_adds: int) -> int:
     """How many threads to set to work of this size: one, or all."""
-    return 1 if multiply_adds < ALONE else get_num_threads()
+    if multiply_adds < ALONE:
+        return 1
+    threads = get_num_threads()
+    launch(threads)
+    return threads
 
 
 @intrinsic
@@ -90,35 +91,13 @@ def share(typingctx: Any, workers: Any, tasks: Any, arguments: Any) -> Any:
             with then:
                 b.call(body, [data])
             with otherwise:
-                unsigned = ir.IntType(32)
-                parallel_type = ir.FunctionType(
-                    ir.VoidType(), [body_type.as_pointer(), byte, unsigned, unsigned]
-                )
+                place, count = ir.IntType(64), ir.IntType(32)
                 parallel = b.module.globals.get(PARALLEL)
                 if parallel is None:
-                    parallel = ir.Function(b.module, parallel_type, PARALLEL)
-                count = b.trunc(values[0], unsigned)
-                b.call(parallel, [body, data, count, ir.Constant(unsigned, 0)])
+                    kind = ir.FunctionType(ir.VoidType(), [place, place, count])
+                    parallel = ir.Function(b.module, kind, PARALLEL)
+                where = b.ptrtoint(body, place), b.ptrtoint(data, place)
+                b.call(parallel, [*where, b.trunc(values[0], count)])
         return context.get_dummy_value()
 
     return types.void(types.intp, tasks, arguments), emit
-
-
-@ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
-def _one_after_the_other(body: int, data: int, threads: int, flags: int) -> None:
-    """What stands in for GOMP_parallel where there is no OpenMP: one thread does all tasks."""
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(body)(data)
-
-
-def _find_openmp() -> int:
-    """The address of GOMP_parallel; every OpenMP library for GCC or Clang has it."""
-    for name in ("libgomp.so.1", "libomp.so.5", "libomp.dylib"):
-        try:
-            library = ctypes.CDLL(name)
-        except OSError:
-            continue
-        return ctypes.cast(library.GOMP_parallel, ctypes.c_void_p).value or 0
-    return ctypes.cast(_one_after_the_other, ctypes.c_void_p).value or 0
-
-
-llvm.add_symbol(PARALLEL, _find_openmp())

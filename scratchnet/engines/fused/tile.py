@@ -62,6 +62,7 @@ def simd() -> str:
 VECTOR_BYTES, ROWS, VECTORS = SHAPES[simd()]
 WIDTH_BYTES = VECTOR_BYTES * VECTORS
 LONG = 12  # vectors of a long tile
+PIECE = 48  # terms of a sum
 
 
 def make_tile(
@@ -140,13 +141,27 @@ def emit_tile(
     b: ir.IRBuilder, rows: int, vectors: int, vector_bytes: int, adds: bool, *,
     x: Any, row_at: Any, x_at: Any, w: Any, w_at: Any, first: Any, last: Any, out: Any,
 ) -> None:  # fmt: skip
-    """Write the instructions of one tile."""
+    """Write the instructions of one tile.
+
+    A sum of many float32 numbers in a row loses a digit: it is cut into pieces of PIECE terms, which
+    are added to `out` one by one.
+    """
     lanes, index = Vectors(b, x.type.pointee, vector_bytes), first.type
     x_row = [b.gep(x, [b.load(b.gep(row_at, [ir.Constant(index, r)]))]) for r in range(rows)]
-    begin = [lanes.load(out, i) if adds else lanes.zero for i in range(rows * vectors)]
+    if not adds:
+        for i in range(rows * vectors):
+            lanes.store(lanes.zero, out, i)
     before = b.basic_block
-    step, after = b.append_basic_block("step"), b.append_basic_block("after")
-    b.cbranch(b.icmp_signed("<", first, last), step, after)
+    piece, step, after, done = (
+        b.append_basic_block(name) for name in ("piece", "step", "after", "done")
+    )
+    b.branch(piece)
+
+    b.position_at_end(piece)
+    begin = b.phi(index)
+    end = b.add(begin, ir.Constant(index, PIECE))
+    end = b.select(b.icmp_signed("<", end, last), end, last)
+    b.cbranch(b.icmp_signed("<", begin, last), step, done)
 
     b.position_at_end(step)
     j = b.phi(index)
@@ -160,20 +175,21 @@ def emit_tile(
         old = sums[r * vectors : (r + 1) * vectors]
         grown += [b.call(lanes.fma, [x_r, w_v, s]) for w_v, s in zip(w_vectors, old, strict=True)]
     following = b.add(j, ir.Constant(index, 1))
-    for phi, start, next_ in [(j, first, following)] + [
-        (s, z, g) for s, z, g in zip(sums, begin, grown, strict=True)
-    ]:
-        phi.add_incoming(start, before)
-        phi.add_incoming(next_, step)
-    b.cbranch(b.icmp_signed("<", following, last), step, after)
+    j.add_incoming(begin, piece)
+    j.add_incoming(following, step)
+    for sum_, new in zip(sums, grown, strict=True):
+        sum_.add_incoming(lanes.zero, piece)
+        sum_.add_incoming(new, step)
+    b.cbranch(b.icmp_signed("<", following, end), step, after)
 
     b.position_at_end(after)
-    totals = [b.phi(lanes.type) for _ in grown]
-    for total, z, g in zip(totals, begin, grown, strict=True):
-        total.add_incoming(z, before)
-        total.add_incoming(g, step)
-    for i, total in enumerate(totals):
-        lanes.store(total, out, i)
+    for i, total in enumerate(grown):
+        lanes.store(b.fadd(lanes.load(out, i), total), out, i)
+    b.branch(piece)
+    begin.add_incoming(first, before)
+    begin.add_incoming(end, after)
+
+    b.position_at_end(done)
 
 
 def width(dtype: Any) -> int:
