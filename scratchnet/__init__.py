@@ -35,6 +35,7 @@ from scratchnet import (
     utils,
 )
 from scratchnet.engines import engine, get_engine, set_engine
+from scratchnet.engines.threads import get_num_threads, set_num_threads
 from scratchnet.errors import unknown
 from scratchnet.layers import Input
 from scratchnet.models import Sequential
@@ -49,6 +50,7 @@ __all__ = [
     "datasets",
     "engine",
     "get_engine",
+    "get_num_threads",
     "gradcheck",
     "initializers",
     "layers",
@@ -60,6 +62,7 @@ __all__ = [
     "random",
     "regularizers",
     "set_engine",
+    "set_num_threads",
     "utils",
 ]
 

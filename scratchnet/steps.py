@@ -25,6 +25,9 @@ class StepByStep:
     def __init__(self, model: "Sequential") -> None:
         self.model = model
 
+    def begin(self) -> None:
+        """Called before `fit` and the like: what was looked up earlier may have changed."""
+
     def predict(self, batch: Batches) -> Array:
         """The output for a batch."""
         return self.model.forward(batch.x, training=False)

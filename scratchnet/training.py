@@ -44,6 +44,7 @@ class Trainer(Steps):
         self._plain_count = 0  # how many of them take no weights: those of metrics=
         self._metric_specs: tuple[Any, Any] = (None, None)
         self._updated: list[tuple[str, str]] | None = None
+        self._plan: tuple[list[Any], Any] | None = None
 
     # ------------------------------------------------------------------ compile
 
@@ -117,9 +118,24 @@ class Trainer(Steps):
     # ------------------------------------------------------------------ bookkeeping
 
     def _steps(self: Any) -> Any:
-        """Who does the steps: the engine's plan for this model where it has one."""
-        plan = getattr(engines.load(engines.get_engine()), "plan", None)
-        return StepByStep(self) if plan is None else plan(self)
+        """Who does the steps: the engine's plan for this model where it has one.
+
+        A plan is kept as long as nothing it was made from has changed.
+        """
+        engine = engines.get_engine()
+        plan = getattr(engines.load(engine), "plan", None)
+        if plan is None:
+            return StepByStep(self)
+        made_from = [engine, plan, self.loss, self._trainable]
+        for layer in self._layers:
+            made_from += [
+                layer, layer.trainable, layer.activity_regularizer, layer.input_shape,
+                getattr(layer, "activation", None),
+            ]  # fmt: skip
+        if self._plan is None or self._plan[0] != made_from:
+            self._plan = made_from, plan(self)
+        self._plan[1].begin()
+        return self._plan[1]
 
     def _update_metrics(
         self: Any, loss: float, batch: Batches, y_pred: Array, training: bool
@@ -332,6 +348,9 @@ class Trainer(Steps):
 
     def predict_on_batch(self: Any, x: Any) -> Array:
         """The output for this batch."""
+        plain = type(x) is np.ndarray and x.dtype == self.dtype and self.built and len(x) > 0
+        if plain and x.shape[1:] == self.input_shape[1:] and np.isfinite(x.sum()):
+            return self._steps().predict(Batches(x))  # type: ignore[no-any-return]
         return self._steps().predict(data.check(self, x))  # type: ignore[no-any-return]
 
     def _flat(self, logs: dict[str, float], return_dict: bool) -> Any:

@@ -22,6 +22,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -68,6 +69,7 @@ def engine(name: str) -> Iterator[None]:
         _scoped.reset(token)
 
 
+@lru_cache(maxsize=len(ENGINES))
 def load(name: str) -> ModuleType:
     """The module of an engine, imported on first use: Numba only where somebody needs it."""
     return import_module(ENGINES[_known(name)])

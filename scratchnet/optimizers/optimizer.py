@@ -252,8 +252,10 @@ class Optimizer(Configurable):
                 [self._clipped[span] for span in self._spans],
             )
             gradients = self._clipped
-        decayed = [span for i, span in enumerate(self._spans) if self._decays(i)]
-        if len(decayed) == len(self._spans):
+        decayed: list[slice] = []
+        if self.weight_decay is not None:
+            decayed = [span for i, span in enumerate(self._spans) if self._decays(i)]
+        if decayed and len(decayed) == len(self._spans):
             decayed = [slice(None)]
         for span in decayed:
             self._decay(parameters[span], learning_rate)

@@ -18,6 +18,7 @@ __all__ = ["dense_backward", "dense_dx", "dense_few", "dense_forward"]
 
 TILES_OF_A_TASK = 8  # of the rows of dkernel
 NARROW = 16  # units, and fewer
+PANELS_OF_A_TASK = 4  # of the kernel, at most
 
 
 @compiled
@@ -75,19 +76,26 @@ def pack_columns(x, rows, first, width, values, w_at):
 
 
 @compiled
-def pack_panel(w, first, panel):
-    """Columns first ... first + width - 1 of w (J, U), one row behind the other, zeros after U."""
+def pack_panels(w, first, panels):
+    """Columns `first` and on of w (J, U), WIDTH to a panel, one row behind the other, zeros after U.
+
+    Several panels at once, because a row of w is read in longer pieces then.
+    """
     J, U = w.shape
-    width = WIDTH_BYTES // panel.itemsize
-    if first + width <= U:
+    width = panels.shape[1] // J
+    if first + panels.shape[0] * width <= U:
         for j in range(J):
-            row, place = w[j, first : first + width], panel[j * width : j * width + width]
-            for v in range(width):
-                place[v] = row[v]
+            for p in range(panels.shape[0]):
+                row = w[j, first + p * width : first + (p + 1) * width]
+                place = panels[p, j * width : (j + 1) * width]
+                for v in range(width):
+                    place[v] = row[v]
         return
     for j in range(J):
-        for v in range(width):
-            panel[j * width + v] = w[j, first + v] if first + v < U else w.dtype.type(0)
+        for p in range(panels.shape[0]):
+            for v in range(width):
+                u = first + p * width + v
+                panels[p, j * width + v] = w[j, u] if u < U else w.dtype.type(0)
 
 
 @compiled
@@ -123,32 +131,34 @@ def _every(step, n):
 
 @compiled
 def _forward_tasks(counter, values, w_at, counts, kernel, bias, relu, keep, scale, y):
-    """A task is a panel of the kernel under half of the rows."""
+    """A task is some panels of the kernel; where there are few panels, under a part of the rows."""
     D, U = kernel.shape
     tiles = counts.size
     width = WIDTH_BYTES // values.itemsize
     panels = (U + width - 1) // width
-    panel = np.empty(D * width, values.dtype)
+    together = max(1, min(PANELS_OF_A_TASK, panels // 8))
+    parts = 1 if panels >= 8 else min(tiles, 4)
+    packed = np.empty((together, D * width), values.dtype)
     x_at, row_at = _every(ROWS, D), _every(1, ROWS)
     out, zero = np.empty(ROWS * width, values.dtype), y.dtype.type(0)
-    parts = 2 if tiles >= 8 else 1
     task = draw(counter)
-    while task < panels * parts:
-        first = task // parts * width
-        part = task % parts
-        pack_panel(kernel, first, panel)
-        there = min(width, U - first)
+    while task // parts * together < panels:
+        begin, part = task // parts * together, task % parts
+        pack_panels(kernel, begin * width, packed)
         for t in range(part * tiles // parts, (part + 1) * tiles // parts):
-            tile(values[t], row_at, 0, x_at, panel, 0, w_at[t], 0, counts[t], out, 0)
-            for r in range(min(ROWS, y.shape[0] - t * ROWS)):
-                n = t * ROWS + r
-                for v in range(there):
-                    z = y.dtype.type(out[r * width + v] + bias[first + v])
-                    y[n, first + v] = zero if relu and z <= 0 else z
-                if keep.size:
+            for p in range(min(together, panels - begin)):
+                tile(values[t], row_at, 0, x_at, packed[p], 0, w_at[t], 0, counts[t], out, 0)
+                first = (begin + p) * width
+                there = min(width, U - first)
+                for r in range(min(ROWS, y.shape[0] - t * ROWS)):
+                    n = t * ROWS + r
                     for v in range(there):
-                        u = first + v
-                        y[n, u] = y[n, u] * scale if keep[n, u] else zero
+                        z = y.dtype.type(out[r * width + v] + bias[first + v])
+                        y[n, first + v] = zero if relu and z <= 0 else z
+                    if keep.size:
+                        for v in range(there):
+                            u = first + v
+                            y[n, u] = y[n, u] * scale if keep[n, u] else zero
         task = draw(counter)
 
 
@@ -231,7 +241,7 @@ def _dz_tasks(counter, dz, panels, dbias):
     total = np.empty(width, np.float64)
     p = draw(counter)
     while p < panels.shape[0]:
-        pack_panel(dz, p * width, panels[p])
+        pack_panels(dz, p * width, panels[p : p + 1])
         total[:] = 0
         for n in range(N):
             for v in range(width):

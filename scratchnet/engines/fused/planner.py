@@ -42,11 +42,7 @@ def plan(model: "Sequential") -> StepByStep:
     logits = None
     if model.loss is not None and model.loss.takes_logits:
         logits = model._logits_layer(training=True)
-    steps = merge(model.layers, logits)
-    for step in steps:
-        if not isinstance(step, PlainStep):
-            _forget(step.layers)
-    return Plan(model, steps)
+    return Plan(model, merge(model.layers, logits))
 
 
 def merge(layers: list[Layer], logits: int | None = None) -> list[Step]:
@@ -97,9 +93,22 @@ class Plan(StepByStep):
     def __init__(self, model: "Sequential", steps: list[Step]) -> None:
         super().__init__(model)
         self.steps = steps
+        self.ready = False
+
+    def begin(self) -> None:
+        self.ready = False
+
+    def _get_ready(self) -> None:
+        """What need not be looked up for each batch of `fit`."""
+        model = self.model
+        model.pack()
         self.lowest = model.lowest_trainable()
         self.penalized = any(model.penalties(layer) for layer in model.layers)
-        self.ready = False  # whether the optimizer has its state, and the gradients lie flat
+        self.logits = self._logits_step()
+        for step in self.steps:
+            if not isinstance(step, PlainStep):
+                _forget(step.layers)
+        self.ready = True
 
     def _forward(self, batch: Batches, training: bool) -> Array:
         x, rows = batch.source, batch.taken
@@ -120,6 +129,8 @@ class Plan(StepByStep):
 
     def gradients(self, batch: Batches) -> tuple[float, Array]:
         model = self.model
+        if not self.ready:
+            self._get_ready()
         y_pred = self._forward(batch, training=True)
         merged = self._softmax_crossentropy(batch)
         if merged is not None:
@@ -152,7 +163,6 @@ class Plan(StepByStep):
         model = self.model
         if not self.ready:
             model.build_optimizer()
-            self.ready = True
         value, y_pred = self.gradients(batch)
         n = model.trainable_size
         if n:
@@ -171,7 +181,7 @@ class Plan(StepByStep):
 
     def _logits_gradient(self, batch: Batches) -> tuple[int, Array | None]:
         """The step at which the way back enters below the activation, and dz there."""
-        at = self._logits_step()
+        at = self.logits
         if at is None:
             return len(self.steps), None
         z = self.steps[at].layers[0].z

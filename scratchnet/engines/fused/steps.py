@@ -11,6 +11,7 @@ data where they lie; for the others `rows` counts 0, 1, 2, ...
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ class Step:
 
     def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
         """An array of this shape, the same memory each time if it is large enough."""
-        size = int(np.prod(shape))
+        size = prod(shape)
         known = self._arrays.get(name)
         if known is None or known.size < size or known.dtype != dtype:
             known = self._arrays[name] = np.empty(size, dtype)
