@@ -23,7 +23,7 @@ class StepByStep:
     """The steps of a model, layer by layer: what every engine can do."""
 
     def __init__(self, model: "Sequential") -> None:
-        self.model = model
+        self.model: Any = model
 
     def begin(self) -> None:
         """Called before `fit` and the like: what was looked up earlier may have changed."""

@@ -69,4 +69,5 @@ def tell_numba() -> None:
     """Let Numba's loops in this thread use so many threads, as far as it has them."""
     import numba
 
-    numba.set_num_threads(min(get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    numba.set_num_threads(min(get_num_threads(), most))

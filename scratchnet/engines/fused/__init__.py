@@ -1,16 +1,16 @@
 """Engine "fused": compiled across layers. The default, and the fastest.
 
-Read in this order: tile.py (the inner loop), threads.py (who does what), dense.py and convolution.py
-(the kernels), steps.py (what the kernels make together) and planner.py (who decides). Operations
-that nothing here makes faster are those of engine "numba".
+Read in this order: tile.py (the inner loop), threads.py (who does what), dense.py, windows.py and
+convolution.py (the kernels), steps.py (what the kernels make together) and planner.py (who
+decides). Operations that nothing here makes faster are those of engine "numba".
 """
 
 from scratchnet.engines import compiled
-from scratchnet.engines.fused import operations, updates
+from scratchnet.engines.fused import elementwise, normalization, operations, pooling, updates
 from scratchnet.engines.fused.planner import plan
 
 __all__ = [*compiled.__all__, "plan"]
 
 globals().update({name: getattr(compiled, name) for name in compiled.__all__})
-for _module in (operations, updates):
+for _module in (operations, elementwise, normalization, pooling, updates):
     globals().update({name: getattr(_module, name) for name in _module.__all__})

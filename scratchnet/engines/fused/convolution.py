@@ -349,7 +349,7 @@ def pooled_backward(x, rows, windows, dy, argmax, kernel, dkernel, dbias, dx, wo
                     dx (N, H*W*C) or (0, 0); dkernel, dbias and dx are overwritten
     needs           a dilation of 1 along rows: S*C numbers of a window's row lie side by side
     """
-    K, F = kernel.shape
+    F = kernel.shape[1]
     half = LONG * VECTOR_BYTES // x.itemsize // 2
     length = windows.row_length
     row_step = (length + half - 1) // half * half  # a row of the window with room for whole vectors

@@ -77,7 +77,7 @@ def pack_columns(x, rows, first, width, values, w_at):
 
 @compiled
 def pack_panels(w, first, panels):
-    """Columns `first` and on of w (J, U), WIDTH to a panel, one row behind the other, zeros after U.
+    """Columns of w (J, U) from `first` on, a row's WIDTH behind the other's, zeros after U.
 
     Several panels at once, because a row of w is read in longer pieces then.
     """
@@ -236,7 +236,7 @@ def dense_few(x, kernel, bias, relu, y):
 @compiled
 def _dz_tasks(counter, dz, panels, dbias):
     """A task is a panel of dz: packed, and summed over the rows."""
-    N, U = dz.shape
+    N = dz.shape[0]
     width = WIDTH_BYTES // dz.itemsize
     total = np.empty(width, np.float64)
     p = draw(counter)

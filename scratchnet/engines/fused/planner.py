@@ -111,7 +111,8 @@ class Plan(StepByStep):
         self.ready = True
 
     def _forward(self, batch: Batches, training: bool) -> Array:
-        x, rows = batch.source, batch.taken
+        x: Any = batch.source
+        rows: Any = batch.taken
         if x.dtype != self.model.dtype or not x.flags.c_contiguous or rows is None:
             x = np.ascontiguousarray(batch.x, dtype=self.model.dtype)
             rows = every_row(len(x))
@@ -132,16 +133,15 @@ class Plan(StepByStep):
         if not self.ready:
             self._get_ready()
         y_pred = self._forward(batch, training=True)
+        dy: Any
         merged = self._softmax_crossentropy(batch)
         if merged is not None:
-            value, top, dz = merged
+            value, top, dy = merged
             value += model.penalty_value() if self.penalized else 0.0
         else:
             value = model.loss_value(batch.y, y_pred, batch.sample_weight, training=True)
-            top, dz = self._logits_gradient(batch)
-        dy = dz
-        if dz is None:
-            top = len(self.steps)
+            top, dy = self._logits_gradient(batch)
+        if dy is None:
             dy = model.loss.gradient(batch.y, y_pred, batch.sample_weight)
         first = len(model.layers)
         for index in range(len(self.steps) - 1, -1, -1):
@@ -192,7 +192,8 @@ class Plan(StepByStep):
 
         Stands for loss_value and for the loss's gradient on logits.
         """
-        kind, loss_ = type(self.model.loss), self.model.loss
+        loss_ = self.model.loss
+        kind = type(loss_)
         if kind not in (CategoricalCrossentropy, SparseCategoricalCrossentropy):
             return None
         plain = loss_.reduction in ("sum_over_batch_size", "mean") and loss_.axis == -1
@@ -217,4 +218,4 @@ class Plan(StepByStep):
             return None
         dz = np.empty_like(z)
         value = loss.softmax_crossentropy(z, y_true, 1 / len(z), dz)
-        return z.dtype.type(value), at, dz
+        return float(z.dtype.type(value)), at, dz

@@ -2,10 +2,10 @@
 
 A region is a function that may run in any number of threads at once (its tasks are drawn from a
 counter, see threads.py). Whoever has one writes it on the board, does tasks itself until none is
-left, takes the region off the board and waits for helpers that are still inside. A helper that comes
-late finds the board empty and goes back: nobody waits for a thread that has not begun. That is what
-makes the pool useful on a busy machine, where a thread may be kept away for milliseconds; OpenMP's
-threads, by contrast, must all have been there before a region ends.
+left, takes the region off the board and waits for helpers that are still inside. A helper that
+comes late finds the board empty and goes back: nobody waits for a thread that has not begun. That
+makes the pool useful on a busy machine too, where a thread may be kept away for milliseconds;
+OpenMP's threads, by contrast, must all have been there before a region ends.
 
 A helper that has nothing to do looks at the board for some microseconds, then sleeps.
 

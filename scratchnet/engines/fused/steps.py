@@ -1,12 +1,12 @@
 """The merged steps: each does at once what several plain layers do one after the other.
 
-A step has the layers it stands for in `layers`, and two methods that do what those layers' `forward`
-and `backward` would have done together. It works on the layers' own weights and leaves the gradients
-in their `grads`. What it keeps for the way back it keeps itself; `x` and `y` of the layers stay as
-they were.
+A step has the layers it stands for in `layers`, and two methods that do what `forward` and
+`backward` of those layers would have done together. It works on the layers' own weights and leaves
+the gradients in their `grads`. What it needs on the way back it keeps itself: the layers hold no
+`x` and `y` of a batch.
 
-The batch comes as `x` and `rows`: sample n is x[rows[n]]. The first step takes its rows from all the
-data where they lie; for the others `rows` counts 0, 1, 2, ...
+The batch comes as `x` and `rows`: sample n is x[rows[n]]. The first step takes its rows from all
+the data where they lie; for the others `rows` counts 0, 1, 2, ...
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scratchnet.engines.fused import convolution, dense, loss
 from scratchnet.engines.fused.threads import workers_for
@@ -27,11 +28,13 @@ from scratchnet.layers.windows import padding_amounts
 
 __all__ = ["ConvStep", "DenseStep", "PlainStep", "Step", "every_row"]
 
+Rows = NDArray[np.intp]
+
 FEW = 4  # rows for which packing a kernel costs more than it saves
 
 
 @lru_cache(maxsize=16)
-def every_row(n: int) -> Array:
+def every_row(n: int) -> Rows:
     """0, 1, ..., n - 1."""
     return np.arange(n)
 
@@ -43,7 +46,7 @@ class Step:
         self.layers = tuple(layers)
         self._arrays: dict[str, Array] = {}
 
-    def forward(self, x: Array, rows: Array, training: bool) -> Array:
+    def forward(self, x: Array, rows: Rows, training: bool) -> Array:
         """The output of the last of the layers for the samples x[rows]."""
         raise NotImplementedError
 
@@ -67,7 +70,7 @@ class PlainStep(Step):
     def layer(self) -> Layer:
         return self.layers[0]
 
-    def forward(self, x: Array, rows: Array, training: bool) -> Array:
+    def forward(self, x: Array, rows: Rows, training: bool) -> Array:
         layer = self.layer
         layer.x = x if rows is every_row(len(x)) else x[rows]
         layer.y = layer.forward(layer.x, training=training)
@@ -89,7 +92,7 @@ class PlainStep(Step):
 
 
 class DenseStep(Step):
-    """Dense + its activation (linear, relu, or softmax under a cross-entropy) + Dropout behind relu.
+    """Dense + its activation (linear, relu, softmax under a cross-entropy) + Dropout behind relu.
 
     Stands for Dense.forward, relu's or softmax's forward and Dropout.forward; back, for
     Dropout.backward, relu's backward and Dense.backward.
@@ -105,7 +108,7 @@ class DenseStep(Step):
     def relu(self) -> bool:
         return self.dense.activation.name == "relu"
 
-    def forward(self, x: Array, rows: Array, training: bool) -> Array:
+    def forward(self, x: Array, rows: Rows, training: bool) -> Array:
         kernel = self.dense.params["kernel"]
         D, U = kernel.shape
         shape = (rows.size, *x.shape[1:-1])
@@ -158,7 +161,7 @@ class DenseSaved(NamedTuple):
     """What DenseStep.backward needs from the last training forward."""
 
     x: Array  # (M, D)
-    rows: Array  # (N,)
+    rows: Rows  # (N,)
     y: Array  # (N, U) output, or the logits
     scale: float  # of the dropout
     shape: tuple[int, ...]  # of a batch, without its last axis
@@ -182,7 +185,7 @@ class ConvStep(Step):
     def relu(self) -> bool:
         return self.conv.activation.name == "relu"
 
-    def forward(self, x: Array, rows: Array, training: bool) -> Array:
+    def forward(self, x: Array, rows: Rows, training: bool) -> Array:
         conv, N = self.conv, rows.size
         R, S, _, F = conv.params["kernel"].shape
         _, P, Q, _ = conv.compute_output_shape(x.shape)
@@ -257,7 +260,7 @@ class ConvSaved(NamedTuple):
     """What ConvStep.backward needs from the last training forward."""
 
     x: Array  # (M, H*W*C)
-    rows: Array  # (N,)
+    rows: Rows  # (N,)
     y: Array  # (N, cells, F) output
     argmax: Array  # (N, cells, F) which window of its cell was the first maximum
     sizes: tuple[Any, ...]  # image, sides, kernel, strides, dilation
@@ -281,7 +284,7 @@ def _zeros(size: int, kind: str) -> Array:
     return np.zeros(size, kind)
 
 
-def _positions(x: Array, rows: Array) -> tuple[Array, Array]:
+def _positions(x: Array, rows: Rows) -> tuple[Array, Rows]:
     """x (M, ..., D) as a matrix in which every position is a row, and the rows in it."""
     each = int(np.prod(x.shape[1:-1]))
     chosen = (rows[:, None] * each + np.arange(each)).ravel()

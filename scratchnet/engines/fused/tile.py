@@ -16,7 +16,7 @@ a tile computes ROWS x WIDTH outputs at once and keeps all their sums in registe
 
 `row_at`, `x_at` and `w_at` are lists of places. With one list or another the same loop is a matrix
 product, a product with a transpose, a convolution of any stride and dilation that reads the image
-where it lies, or a sum over those gradients alone that are not zero. Nothing is copied to make room.
+where it lies, or a sum over those gradients alone that are not zero. No im2col, no copies.
 
 A compiler does not find this by itself, so the vectors are spelt out: `numba.extending.intrinsic`
 lets a function write the LLVM instructions that Numba puts in place of the call. LLVM turns them
@@ -143,8 +143,8 @@ def emit_tile(
 ) -> None:  # fmt: skip
     """Write the instructions of one tile.
 
-    A sum of many float32 numbers in a row loses a digit: it is cut into pieces of PIECE terms, which
-    are added to `out` one by one.
+    A sum of many float32 numbers in a row loses a digit: it is cut into pieces of PIECE terms,
+    which are added to `out` one by one.
     """
     lanes, index = Vectors(b, x.type.pointee, vector_bytes), first.type
     x_row = [b.gep(x, [b.load(b.gep(row_at, [ir.Constant(index, r)]))]) for r in range(rows)]
