@@ -31,6 +31,7 @@ __all__ = ["conv_backward", "conv_dx", "conv_forward", "pooled_backward"]
 WINDOWS_OF_A_TASK = 64  # at least: so that few rows of the last tile stay empty
 BLOCKS = 16  # partial sums of dkernel, at most
 GRADIENTS_OF_A_LIST = 32
+WINDOWS_OF_A_SUM = 128
 
 
 @compiled
@@ -379,56 +380,68 @@ def pooled_backward(x, rows, windows, dy, argmax, kernel, dkernel, dbias, dx, wo
 
 
 @compiled
+def _pack_gradients(dz, argmax, n, first, per_cell, panel, begin):
+    """dz of one image and one panel of filters, a row for each window, from panel[begin] on."""
+    _, cells, F = dz.shape
+    width = WIDTH_BYTES // dz.itemsize
+    if first + width <= F and per_cell > 1:
+        flat, winners = dz.reshape(-1), argmax.reshape(-1)
+        for cell in range(cells):
+            at = (n * cells + cell) * F + first
+            spread(flat, at, winners, at, per_cell, panel, begin + cell * per_cell * width)
+        return
+    for cell in range(cells):
+        for a in range(per_cell):
+            at = begin + (cell * per_cell + a) * width
+            for v in range(width):
+                f = first + v
+                alive = f < F and (per_cell == 1 or argmax[n, cell, f] == a)
+                panel[at + v] = dz[n, cell, f] if alive else dz.dtype.type(0)
+
+
+@compiled
 def _dense_tasks(counter, x, rows, windows, dz, argmax, partial, partial_bias):
     """A task is a block of images: its partial sum of dkernel and dbias."""
-    N, cells, F = dz.shape
+    N, F = dz.shape[0], dz.shape[2]
     taps, starts, per_cell = windows.taps, windows.starts, windows.per_cell
-    K, blocks = taps.size, partial.shape[0]
+    K, blocks, each = taps.size, partial.shape[0], starts.size
     width = WIDTH_BYTES // x.itemsize
-    room = np.zeros(windows.room, x.dtype)
+    # so many images at a time that a tile has a long sum to make
+    together = max(1, WINDOWS_OF_A_SUM // each)
+    room = np.zeros(together * windows.room, x.dtype)
+    places = np.empty(together * each, np.intp)
+    for i in range(together):
+        for s in range(each):
+            places[i * each + s] = i * windows.room + starts[s]
     tap_at = np.zeros(K + ROWS, np.intp)
     for k in range(K):
         tap_at[k] = taps[k]
-    w_at = _every(width, starts.size)
-    panel, out = np.empty(starts.size * width, x.dtype), np.empty(ROWS * width, x.dtype)
-    flat, winners = dz.reshape(-1), argmax.reshape(-1)
-    zero, total = x.dtype.type(0), np.empty(width, np.float64)
+    w_at = _every(width, places.size)
+    panel, out = np.empty(places.size * width, x.dtype), np.empty(ROWS * width, x.dtype)
+    total = np.empty(width, np.float64)
     task = draw(counter)
     while task < blocks:
         sums, bias_sums = partial[task], partial_bias[task]
         sums[:] = 0
         bias_sums[:] = 0
-        for n in range(task * N // blocks, (task + 1) * N // blocks):
-            enter(x, rows[n], windows, room, 0)
+        end = (task + 1) * N // blocks
+        for group in range(task * N // blocks, end, together):
+            here = min(together, end - group)
+            for i in range(here):
+                enter(x, rows[group + i], windows, room, i * windows.room)
             for first in range(0, F, width):
                 there = min(width, F - first)
-                if per_cell == 1 and there == width:
-                    for cell in range(cells):
-                        row = dz[n, cell, first : first + width]
-                        place = panel[cell * width : cell * width + width]
-                        for v in range(width):
-                            place[v] = row[v]
-                elif there == width:
-                    for cell in range(cells):
-                        at = (n * cells + cell) * F + first
-                        spread(flat, at, winners, at, per_cell, panel, cell * per_cell * width)
-                else:
-                    for cell in range(cells):
-                        for a in range(per_cell):
-                            place = panel[(cell * per_cell + a) * width :]
-                            for v in range(width):
-                                g = zero
-                                if v < there and (per_cell == 1 or argmax[n, cell, first + v] == a):
-                                    g = dz[n, cell, first + v]
-                                place[v] = g
+                for i in range(here):
+                    begin = i * each * width
+                    _pack_gradients(dz, argmax, group + i, first, per_cell, panel, begin)
                 total[:] = 0
-                for i in range(starts.size):
+                for i in range(here * each):
                     for v in range(width):
                         total[v] += panel[i * width + v]
                 for v in range(there):
                     bias_sums[first + v] += total[v]
                 for t in range(0, K, ROWS):
-                    tile(room, tap_at, t, starts, panel, 0, w_at, 0, starts.size, out, 0)
+                    tile(room, tap_at, t, places, panel, 0, w_at, 0, here * each, out, 0)
                     for r in range(min(ROWS, K - t)):
                         for v in range(there):
                             sums[(t + r) * F + first + v] += out[r * width + v]
