@@ -4,7 +4,7 @@ PYTHON ?= python3
 DATA ?= digits
 BIN := .venv/bin
 
-.PHONY: demo test lint types golden bench clean
+.PHONY: demo test lint types golden bench clean clean-cache
 
 demo: .venv/keras
 	$(BIN)/scratchnet compare --data $(DATA)
@@ -26,6 +26,9 @@ golden: .venv/dev
 
 bench: .venv/dev
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m pytest --benchmark-only
+
+clean-cache:
+	find . -name '*.nb[ic]' -not -path './.venv/*' -delete
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache .benchmarks

@@ -44,7 +44,7 @@ engine = click.option(
     "--engine",
     type=Name("Engine", list(ENGINES)),
     metavar="|".join(ENGINES),
-    help="Which engine computes (default: $SCRATCHNET_ENGINE, else numba).",
+    help="Which engine computes (default: $SCRATCHNET_ENGINE, else fused).",
 )
 dtype = click.option(
     "--dtype",

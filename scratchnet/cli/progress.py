@@ -1,14 +1,43 @@
-"""One line for each epoch: a moving bar in a terminal, the finished line in a pipe."""
+"""What a command shows while it works: a line when it compiles, one for each epoch.
+
+In a terminal the epoch's line is a moving bar, in a pipe only the finished line.
+"""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+import scratchnet
 from scratchnet.callbacks import Callback
 
-__all__ = ["EpochBars"]
+__all__ = ["EpochBars", "announce_compiling"]
+
+
+@contextmanager
+def announce_compiling(console: Console) -> Iterator[None]:
+    """Say so, once, if something must be compiled: what is in the cache on disk need not be."""
+    if scratchnet.get_engine() not in ("numba", "fused"):
+        yield
+        return
+    from numba.core import event
+
+    class Listener(event.Listener):  # type: ignore[misc]
+        said = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.said:
+                console.print("compiling for this processor: once, some seconds")
+            self.said = True
+
+        def on_end(self, event: Any) -> None:
+            """Nothing to say."""
+
+    with event.install_listener("numba:compile", Listener()):
+        yield
 
 
 class EpochBars(Callback):

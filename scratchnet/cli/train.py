@@ -14,7 +14,7 @@ import scratchnet
 from scratchnet import config, datasets, networks, utils
 from scratchnet.callbacks import Callback
 from scratchnet.cli import options
-from scratchnet.cli.progress import EpochBars
+from scratchnet.cli.progress import EpochBars, announce_compiling
 from scratchnet.errors import expected
 
 __all__ = ["evaluate", "predict", "train"]
@@ -76,7 +76,7 @@ def train(
         )
         model, clock = chosen.compiled(scratchnet), Clock()
         epochs = epochs or chosen.epochs
-        with EpochBars(console, epochs) as bars:
+        with announce_compiling(console), EpochBars(console, epochs) as bars:
             model.fit(
                 x,
                 y,

@@ -7,11 +7,14 @@ contract below, with the same names and signatures as every other engine:
   else is touched (an optimizer's parameter and slots are both input and output: they come first
   and are updated in place);
 - at most eight arguments; arrays are C-contiguous and of one float type; the caller allocates;
-- a sum is kept in float64 whatever the arrays hold, and rounded once, when it is stored.
+- a sum is kept in float64 whatever the arrays hold, and rounded once, when it is stored; `fused`
+  alone keeps most sums of float32 numbers in float32, in pieces.
 
 `loops` is the definition: the textbook loop nests, run by Python.
 `numpy` is the vectorised reference.
 `numba` is the functions of `loops`, compiled and threaded.
+`fused` does what it can for several layers at once, through a register tile: the default. It offers
+`plan(model)` besides, which says who does the steps of a model.
 
 Choose with `scratchnet.set_engine(name)`, `with scratchnet.engine(name):` or the variable
 SCRATCHNET_ENGINE. Everything else calls `ops.<function>(...)` and never asks which engine is
@@ -55,7 +58,7 @@ def get_engine() -> str:
 
 
 def set_engine(name: str) -> None:
-    """Compute everything from now on with this engine: "loops", "numpy" or "numba"."""
+    """Compute everything from now on with this engine: "loops", "numpy", "numba" or "fused"."""
     _default[0] = _known(name)
 
 

@@ -242,7 +242,14 @@ def test_not_a_number_is_found_where_the_loops_find_it(place, relu, dtype):
 @pytest.mark.parametrize("relu", [False, True])
 def test_infinity_and_the_two_zeros(relu, dtype):
     width = width_of(dtype)
-    columns = [[0.0, -0.0], [-0.0, 0.0], [-0.0, -0.0], [-np.inf, -1], [-np.inf, -np.inf], [1, np.inf]]
+    columns = [
+        [0.0, -0.0],
+        [-0.0, 0.0],
+        [-0.0, -0.0],
+        [-np.inf, -1],
+        [-np.inf, -np.inf],
+        [1, np.inf],
+    ]
     windows = np.resize(np.array(columns, dtype), (width, 2)).T.copy()
     assert_leaves(windows, np.full(width, -0.0, dtype), relu)
 
