@@ -40,7 +40,9 @@ ENGINES = {
     "numba": "scratchnet.engines.compiled",
     "fused": "scratchnet.engines.fused",
 }
-DEFAULT = "fused"
+# "fused" writes its own vector instructions and cannot run as plain Python
+JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
+DEFAULT = "fused" if JIT else "numba"
 
 _default: list[str | None] = [None]  # what set_engine said; None until somebody says something
 _scoped: ContextVar[str | None] = ContextVar("engine", default=None)

@@ -5,12 +5,12 @@ import copy
 import numpy as np
 import pytest
 
-from scratchnet import config, optimizers
+from scratchnet import config, engines, optimizers
 from scratchnet.engines import engine
 from scratchnet.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, schedules
 from scratchnet.utils.rounding import through_float32
 
-ENGINES = ["loops", "numpy", "numba", "fused"]
+ENGINES = ["loops", "numpy", "numba", *(["fused"] if engines.JIT else [])]
 SHAPES = [(3, 5), (5,), (2, 1, 3), ()]
 CASES = [
     (SGD, {}),

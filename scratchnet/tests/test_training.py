@@ -3,9 +3,19 @@
 import numpy as np
 import pytest
 
-from scratchnet import Input, Sequential, activations, callbacks, engine, losses, utils
+from scratchnet import (
+    Input,
+    Sequential,
+    activations,
+    callbacks,
+    engine,
+    engines,
+    losses,
+    utils,
+)
 from scratchnet.data import Batches
 from scratchnet.layers import Activation, BatchNormalization, Dense, Dropout
+from scratchnet.steps import StepByStep
 
 F32 = 1e-6  # a running mean is kept in config.floatx(), whatever the model computes in
 
@@ -410,7 +420,7 @@ def test_a_model_with_nothing_to_train_is_only_measured():
 def test_training_gives_the_same_with_every_engine():
     x, y = data(9)
     results = []
-    for name in ("loops", "numpy", "numba", "fused"):
+    for name in ("loops", "numpy", "numba", engines.DEFAULT):
         with engine(name):
             utils.set_random_seed(5)
             layers = Dense(5, activation="relu"), Dropout(0.25), Dense(3, activation="softmax")
@@ -423,9 +433,6 @@ def test_training_gives_the_same_with_every_engine():
 
 
 def test_an_engine_may_take_the_whole_list_of_layers(monkeypatch):
-    from scratchnet import engines
-    from scratchnet.training import StepByStep
-
     asked = []
 
     def plan(model):

@@ -5,8 +5,20 @@ convolution.py (the kernels), steps.py (what the kernels make together) and plan
 decides). Operations that nothing here makes faster are those of engine "numba".
 """
 
-from scratchnet.engines import compiled
-from scratchnet.engines.fused import elementwise, normalization, operations, pooling, updates
+from scratchnet.engines import JIT, compiled
+from scratchnet.errors import expected
+
+if not JIT:
+    hint = "Unset NUMBA_DISABLE_JIT, or take engine 'numba', which then runs as plain Python."
+    raise RuntimeError(expected("Engine 'fused'", "Numba's compiler", "a disabled one", hint))
+
+from scratchnet.engines.fused import (
+    elementwise,
+    normalization,
+    operations,
+    pooling,
+    updates,
+)
 from scratchnet.engines.fused.planner import plan
 
 __all__ = [*compiled.__all__, "plan"]

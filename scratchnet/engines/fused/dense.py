@@ -185,12 +185,12 @@ def dense_forward(x, rows, kernel, bias, relu, keep, scale, y, workers):
     x (M, D), of which rows (N,) are taken   kernel (D, U)   bias (U,)   y (N, U), overwritten
     relu    whether f is relu, else it is the identity
     keep    (N, U) the mask of a dropout behind the layer, or (0, 0) for none
-    sums    in float64 for few units, as at the end of a classifier: packing is most of the work
-            there, and the loss sees every digit; else in the type of x
+    sums    in float64 for few units or few rows, where packing is most of the work (and at the end
+            of a classifier the loss sees every digit); else in the type of x
     """
     tiles = (rows.size + ROWS - 1) // ROWS
     size = ROWS * x.shape[1] + ROWS
-    if kernel.shape[1] <= NARROW:
+    if kernel.shape[1] <= NARROW or rows.size <= ROWS:
         exact = np.empty((tiles, size), np.float64)
         _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, exact)
     else:
@@ -256,9 +256,9 @@ def _dx_tasks(counter, values, w_at, counts, kernel, dx):
     """A task is a panel of dx."""
     N, D = dx.shape
     U = kernel.shape[1]
-    width = WIDTH_BYTES // dx.itemsize
+    width = WIDTH_BYTES // values.itemsize
     row_at, x_at = _every(1, ROWS), _every(ROWS, U)
-    panel, out = np.empty(U * width, dx.dtype), np.empty(ROWS * width, dx.dtype)
+    panel, out = np.empty(U * width, values.dtype), np.empty(ROWS * width, values.dtype)
     task = draw(counter)
     while task * width < D:
         first = task * width
@@ -272,20 +272,29 @@ def _dx_tasks(counter, values, w_at, counts, kernel, dx):
 
 
 @compiled
-def dense_dx(dz, kernel, dx, workers):
-    """dx = dz @ kernel.T
-
-    dz (N, U)   kernel (D, U)   dx (N, D), overwritten
-    """
-    N, U = dz.shape
-    tiles = (N + ROWS - 1) // ROWS
-    values = np.empty((tiles, ROWS * U + ROWS), dz.dtype)
+def _dx(dz, kernel, dx, workers, values):
+    """dense_dx with sums of the type of `values`, which is room for the packed dz."""
+    tiles, (N, U) = values.shape[0], dz.shape
     w_at = np.empty((tiles, U + 1), np.intp)
     counts = np.empty(tiles, np.intp)
     counters = np.zeros((2, 8), np.intp)
-    width = WIDTH_BYTES // dz.itemsize
+    width = WIDTH_BYTES // values.itemsize
     share(workers, _pack_tasks, (counters[0], dz, _every(1, N), width, values, w_at, counts))
     share(workers, _dx_tasks, (counters[1], values, w_at, counts, kernel, dx))
+
+
+@compiled
+def dense_dx(dz, kernel, dx, workers):
+    """dx = dz @ kernel.T
+
+    dz (N, U)   kernel (D, U)   dx (N, D), overwritten   sums in float64 for few rows
+    """
+    N, U = dz.shape
+    size = ROWS * U + ROWS
+    if N <= ROWS:
+        _dx(dz, kernel, dx, workers, np.empty((1, size), np.float64))
+    else:
+        _dx(dz, kernel, dx, workers, np.empty(((N + ROWS - 1) // ROWS, size), dz.dtype))
 
 
 @compiled

@@ -62,7 +62,7 @@ def simd() -> str:
 VECTOR_BYTES, ROWS, VECTORS = SHAPES[simd()]
 WIDTH_BYTES = VECTOR_BYTES * VECTORS
 LONG = 12  # vectors of a long tile
-PIECE = 96  # terms of a sum
+PIECE = 48  # terms of a sum
 
 
 def make_tile(
