@@ -1,157 +1,200 @@
-"""Single operations in every engine, on the sizes that the second convolution of `cnn` has."""
+"""Single operations in every engine, on the sizes that the networks have with batches of 128.
+
+`loops` does a small part of the work, and its seconds are scaled up by the operations left out.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 
-from scratchnet import engines
+import scratchnet.engines
+from benchmarks.recorder import Recorder, Work, assert_same, engines
 
-ENGINES = ["numpy", "numba"]  # `loops` takes minutes here; `test_loops_on_one_sample` times it
-RNG = np.random.default_rng(0)
-
-
-def conv_arrays(rows):
-    """Input, kernel, bias of the second convolution: 13x13x32 to 11x11x64."""
-    x = RNG.standard_normal((rows, 13, 13, 32), dtype=np.float32)
-    kernel = RNG.standard_normal((3, 3, 32, 64), dtype=np.float32)
-    return x, kernel, np.zeros(64, np.float32)
+ENGINES = engines("loops", "numpy", "numba", "fused")
+PAIRS = ((1, 1), (1, 1))  # strides and dilation
+PHILOX = 10 * (2 + 4 + 2) / 4 + 2  # operations a random number: ten rounds give four; comparison
+RELU = (0.0, np.inf, 0.0)
 
 
-def forward(engine, x, kernel, bias, z):
-    engines.load(engine).conv2d_forward(x, kernel, bias, (1, 1), (1, 1), z)
-    return z
+@dataclass(frozen=True)
+class Call:
+    """One call of an operation.
+
+    arguments    as the contract of the engines has them
+    outputs      which of them are written
+    flops        by the definition (recorder.Work)
+    updated      which of them are read and written
+    unread       which of them this operation need not look at
+    """
+
+    operation: str
+    arguments: tuple[Any, ...]
+    outputs: tuple[int, ...]
+    flops: float
+    updated: tuple[int, ...] = ()
+    unread: tuple[int, ...] = ()
+    integers: bool = False
+
+    @property
+    def work(self) -> Work:
+        arrays = {i: a for i, a in enumerate(self.arguments) if isinstance(a, np.ndarray)}
+        nbytes = sum(a.nbytes for i, a in arrays.items() if i not in self.unread)
+        nbytes += sum(arrays[i].nbytes for i in self.updated)
+        return Work(self.flops, nbytes, integers=self.integers)
+
+    def by(self, engine: str) -> Callable[[], None]:
+        """The call, ready to be timed."""
+        operation = getattr(scratchnet.engines.load(engine), self.operation)
+        return lambda: operation(*self.arguments)
+
+    def results(self, engine: str, dtype: Any = np.float32) -> list[Any]:
+        """What an engine writes, from copies of the arrays with floats of this type."""
+        copies = [
+            a.astype(dtype if a.dtype.kind == "f" else a.dtype) if isinstance(a, np.ndarray) else a
+            for a in self.arguments
+        ]
+        getattr(scratchnet.engines.load(engine), self.operation)(*copies)
+        return [copies[i] for i in self.outputs]
 
 
-@pytest.mark.benchmark(group="conv2d_forward, 128 images")
+def normal(*shape: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+def room(*shape: int, dtype: Any = np.float32) -> Any:
+    return np.zeros(shape, dtype)
+
+
+# ------------------------------------------------------------------ what is measured
+
+
+def dense_forward(N: int, D: int, U: int) -> Call:
+    arrays = normal(N, D), normal(D, U, seed=1), normal(U), room(N, U)
+    return Call("dense_forward", arrays, (3,), 2 * N * D * U)
+
+
+def dense_dkernel(N: int, D: int, U: int) -> Call:
+    arrays = normal(N, D), normal(N, U, seed=1), room(D, U)
+    return Call("dense_dkernel", arrays, (2,), 2 * N * D * U)
+
+
+def dense_dx(N: int, D: int, U: int) -> Call:
+    arrays = normal(N, U), normal(D, U, seed=1), room(N, D)
+    return Call("dense_dx", arrays, (2,), 2 * N * D * U)
+
+
+def conv2d_forward(N: int, H: int, C: int, F: int) -> Call:
+    P = H - 2
+    arrays = normal(N, H, H, C), normal(3, 3, C, F, seed=1), normal(F), *PAIRS, room(N, P, P, F)
+    return Call("conv2d_forward", arrays, (5,), 2 * N * P * P * F * 9 * C)
+
+
+def conv2d_dkernel(N: int, H: int, C: int, F: int) -> Call:
+    P = H - 2
+    arrays = normal(N, H, H, C), normal(N, P, P, F, seed=1), *PAIRS, room(3, 3, C, F)
+    return Call("conv2d_dkernel", arrays, (4,), 2 * N * P * P * F * 9 * C)
+
+
+def conv2d_dx(N: int, H: int, C: int, F: int) -> Call:
+    P = H - 2
+    arrays = normal(N, P, P, F), normal(3, 3, C, F, seed=1), *PAIRS, room(N, H, H, C)
+    return Call("conv2d_dx", arrays, (4,), 2 * N * P * P * F * 9 * C)
+
+
+def max_pool_forward(N: int, H: int, C: int) -> Call:
+    y, argmax = room(N, H // 2, H // 2, C), room(N, H // 2, H // 2, C, dtype=np.int32)
+    arguments = normal(N, H, H, C), (2, 2), (2, 2), y, argmax
+    return Call("max_pool_forward", arguments, (3, 4), 3 * y.size)
+
+
+def max_pool_dx(N: int, H: int, C: int) -> Call:
+    y, argmax = max_pool_forward(N, H, C).results("numpy")
+    arguments = normal(*y.shape, seed=1), argmax, (2, 2), (2, 2), room(N, H, H, C)
+    return Call("max_pool_dx", arguments, (4,), y.size)
+
+
+def relu_forward(n: int) -> Call:
+    return Call("relu_forward", (normal(n), *RELU, room(n)), (4,), n)
+
+
+def relu_backward(n: int) -> Call:
+    z = normal(n)
+    arguments = normal(n, seed=1), z, np.maximum(z, 0), *RELU, room(n)
+    return Call("relu_backward", arguments, (6,), n, unread=(2,))
+
+
+def softmax_forward(N: int, K: int) -> Call:
+    flops = 5 * N * K  # largest, difference from it, exponential, sum, quotient
+    return Call("softmax_forward", (normal(N, K), room(N, K)), (1,), flops)
+
+
+def adam_update(n: int) -> Call:
+    arrays = normal(n), normal(n, seed=1), room(n), room(n)
+    arguments = *arrays, 1e-3, (0.9, 0.999), 1e-7
+    return Call("adam_update", arguments, (0, 2, 3), 12 * n, updated=(0, 2, 3))
+
+
+def rmsprop_update(n: int) -> Call:
+    arguments = normal(n), normal(n, seed=1), room(n), 1e-3, 0.9, 1e-7
+    return Call("rmsprop_update", arguments, (0, 2), 9 * n, updated=(0, 2))
+
+
+def dropout_mask(n: int) -> Call:
+    arguments = 3, 5, 23, 2**22, room(n, dtype=np.uint8)  # a rate of one half, in float32
+    return Call("dropout_mask", arguments, (4,), PHILOX * n, integers=True)
+
+
+# (operation, its sizes, those of the part that `loops` does)
+DENSE = [((128, 784, 512), (8, 49, 32)), ((128, 512, 10), (8, 128, 10))]
+CONVOLUTIONS = [  # the three of `cnn`: (N, H, C, F), H x H pixels and 3 x 3 taps
+    ((128, 28, 1, 32), (1, 12, 1, 8)),
+    ((128, 13, 32, 64), (1, 5, 32, 4)),
+    ((128, 5, 64, 128), (1, 5, 64, 2)),
+]
+CASES = [
+    *((make, *sizes) for make in (dense_forward, dense_dkernel, dense_dx) for sizes in DENSE),
+    *(
+        (make, *sizes)
+        for make in (conv2d_forward, conv2d_dkernel, conv2d_dx)
+        for sizes in CONVOLUTIONS
+    ),
+    *((make, (128, 26, 32), (2, 10, 32)) for make in (max_pool_forward, max_pool_dx)),
+    *((make, (128 * 26 * 26 * 32,), (20_000,)) for make in (relu_forward, relu_backward)),
+    (softmax_forward, (128, 10), (32, 10)),
+    *((make, (407_050,), (10_000,)) for make in (adam_update, rmsprop_update)),  # of `mlp_adam`
+    (dropout_mask, (128 * 512,), (2048,)),
+]
+
+
+def _label(sizes: tuple[int, ...]) -> str:
+    return "x".join(str(n) for n in sizes)
+
+
 @pytest.mark.parametrize("engine", ENGINES)
-def test_conv2d_forward(record, engine):
-    x, kernel, bias = conv_arrays(128)
-    z = np.empty((128, 11, 11, 64), np.float32)
-    expected = forward("numpy", x, kernel, bias, np.empty_like(z))
-    np.testing.assert_allclose(forward(engine, x, kernel, bias, z), expected, atol=1e-3)
-    record(forward, engine, x, kernel, bias, z)
-    flops = 2 * z.size * kernel[..., 0].size
-    record.extra_info["GFLOP/s"] = flops / record.stats["median"] / 1e9
-
-
-@pytest.mark.benchmark(group="conv2d_forward, 1 image")
-@pytest.mark.parametrize("engine", ["loops", *ENGINES])
-def test_loops_on_one_sample(record, engine):
-    x, kernel, bias = conv_arrays(1)
-    z = np.empty((1, 3, 3, 64), np.float32)  # nine positions: what the interpreter can bear
-    x = np.ascontiguousarray(x[:, :5, :5])
-    expected = forward("numpy", x, kernel, bias, np.empty_like(z))
-    np.testing.assert_allclose(forward(engine, x, kernel, bias, z), expected, atol=1e-3)
-    record.pedantic(forward, (engine, x, kernel, bias, z), rounds=3)
-    record.extra_info["GFLOP/s"] = 2 * z.size * kernel[..., 0].size / record.stats["median"] / 1e9
-
-
-@pytest.mark.benchmark(group="dense_forward, 128 x 784 x 512")
-@pytest.mark.parametrize("engine", ENGINES)
-def test_dense_forward(record, engine):
-    x = RNG.standard_normal((128, 784), dtype=np.float32)
-    kernel = RNG.standard_normal((784, 512), dtype=np.float32)
-    bias, z = np.zeros(512, np.float32), np.empty((128, 512), np.float32)
-    operation = engines.load(engine).dense_forward
-    operation(x, kernel, bias, z)
-    np.testing.assert_allclose(z, x @ kernel, atol=1e-3)
-    record(operation, x, kernel, bias, z)
-    record.extra_info["GFLOP/s"] = 2 * x.size * 512 / record.stats["median"] / 1e9
-
-
-def agree(operation, arrays, outputs, atol=1e-3):
-    """Call the operation of both engines and compare what they write: `outputs` of `arrays`."""
-    results = []
-    for engine in ENGINES:
-        copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arrays]
-        getattr(engines.load(engine), operation)(*copies)
-        results.append([copies[index] for index in outputs])
-    for ours, theirs in zip(*results, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=atol)
-
-
-@pytest.mark.benchmark(group="conv2d backward, 128 images")
-@pytest.mark.parametrize("engine", ENGINES)
-def test_conv2d_backward(record, engine):
-    x, kernel, bias = conv_arrays(128)
-    dz = RNG.standard_normal((128, 11, 11, 64), dtype=np.float32)
-    step = (1, 1), (1, 1)
-    rows = dz.reshape(-1, 64)
-    dx, dkernel, dbias = np.empty_like(x), np.empty_like(kernel), np.empty_like(bias)
-    agree("conv2d_dx", (dz, kernel, *step, dx), [4])
-    agree("conv2d_dkernel", (x, dz, *step, dkernel), [4], atol=1e-2)  # sums of 15,488 products
-    agree("bias_gradient", (rows, dbias), [1], atol=1e-2)
-    ops = engines.load(engine)
-
-    def backward():
-        ops.conv2d_dx(dz, kernel, *step, dx)
-        ops.conv2d_dkernel(x, dz, *step, dkernel)
-        ops.bias_gradient(rows, dbias)
-
-    record(backward)
-    flops = 4 * dz.size * kernel[..., 0].size
-    record.extra_info["GFLOP/s"] = flops / record.stats["median"] / 1e9
-
-
-@pytest.mark.benchmark(group="dense backward, 128 x 784 x 512")
-@pytest.mark.parametrize("engine", ENGINES)
-def test_dense_backward(record, engine):
-    x = RNG.standard_normal((128, 784), dtype=np.float32)
-    kernel = RNG.standard_normal((784, 512), dtype=np.float32)
-    dz = RNG.standard_normal((128, 512), dtype=np.float32)
-    dx, dkernel, dbias = np.empty_like(x), np.empty_like(kernel), np.empty(512, np.float32)
-    agree("dense_dx", (dz, kernel, dx), [2])
-    agree("dense_dkernel", (x, dz, dkernel), [2])
-    agree("bias_gradient", (dz, dbias), [1])
-    ops = engines.load(engine)
-
-    def backward():
-        ops.dense_dx(dz, kernel, dx)
-        ops.dense_dkernel(x, dz, dkernel)
-        ops.bias_gradient(dz, dbias)
-
-    record(backward)
-    record.extra_info["GFLOP/s"] = 4 * x.size * 512 / record.stats["median"] / 1e9
-
-
-def pool_arrays():
-    """x, pool, strides, y, argmax of the pooling after the first convolution: 26x26x32 to 13x13."""
-    x = RNG.standard_normal((128, 26, 26, 32), dtype=np.float32)
-    shape = (128, 13, 13, 32)
-    return x, (2, 2), (2, 2), np.empty(shape, np.float32), np.empty(shape, np.int32)
-
-
-@pytest.mark.benchmark(group="max_pool_forward, 128 images")
-@pytest.mark.parametrize("engine", ENGINES)
-def test_max_pool_forward(record, engine):
-    arrays = pool_arrays()
-    agree("max_pool_forward", arrays, [3, 4], atol=0)
-    record(engines.load(engine).max_pool_forward, *arrays)
-
-
-@pytest.mark.benchmark(group="max_pool_dx, 128 images")
-@pytest.mark.parametrize("engine", ENGINES)
-def test_max_pool_dx(record, engine):
-    x, pool, strides, y, argmax = pool_arrays()
-    engines.load("numpy").max_pool_forward(x, pool, strides, y, argmax)
-    dy, dx = RNG.standard_normal(y.shape, dtype=np.float32), np.empty_like(x)
-    agree("max_pool_dx", (dy, argmax, pool, strides, dx), [4], atol=0)
-    record(engines.load(engine).max_pool_dx, dy, argmax, pool, strides, dx)
-
-
-@pytest.mark.benchmark(group="adam_update, 400,000 parameters")
-@pytest.mark.parametrize("engine", ENGINES)
-def test_adam_update(record, engine):
-    parameters, gradients = RNG.standard_normal((2, 400_000), dtype=np.float32)
-    moments = np.zeros((2, 400_000), np.float32)
-    arrays = parameters, gradients, *moments, 1e-3, (0.9, 0.999), 1e-7
-    agree("adam_update", arrays, [0, 2, 3], atol=1e-6)
-    record(engines.load(engine).adam_update, *arrays)
-
-
-@pytest.mark.benchmark(group="dropout_mask, 128 x 512")
-@pytest.mark.parametrize("engine", ENGINES)
-def test_dropout_mask(record, engine):
-    mask = np.empty(128 * 512, np.uint8)
-    arrays = 3, 5, 23, 2**22, mask  # a rate of one half, in float32
-    agree("dropout_mask", arrays, [4], atol=0)
-    record(engines.load(engine).dropout_mask, *arrays)
+@pytest.mark.parametrize(
+    ("make", "sizes", "part"),
+    CASES,
+    ids=[f"{case[0].__name__}-{_label(case[1])}" for case in CASES],
+)
+def test_kernel(
+    record: Recorder,
+    engine: str,
+    make: Callable[..., Call],
+    sizes: tuple[int, ...],
+    part: tuple[int, ...],
+) -> None:
+    name = f"{make.__name__} {_label(sizes)}"
+    record.group(f"kernel {name}")
+    whole = make(*sizes)
+    call = make(*part) if engine == "loops" else whole
+    names = [f"argument {i} of {call.operation}" for i in call.outputs]
+    assert_same(call.results(engine), call.results("numpy", np.float64), names)
+    if engine == "loops":
+        record.time_part(call.by(engine), whole.flops / call.flops)
+        record.extra["timed_sizes"] = list(part)
+    else:
+        record.time(call.by(engine))
+    record.judge(whole.work, name if engine == "fused" else None)

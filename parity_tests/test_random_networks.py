@@ -138,7 +138,9 @@ def networks(draw):
     )
 
 
-@pytest.mark.parametrize(("engine", "examples"), [("numpy", 40), ("numba", 40), ("fused", 40), ("loops", 8)])
+@pytest.mark.parametrize(
+    ("engine", "examples"), [("numpy", 40), ("numba", 40), ("fused", 40), ("loops", 8)]
+)
 def test_random_networks_match_keras(engine, examples, keras):
     @settings(
         max_examples=examples,

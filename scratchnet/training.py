@@ -329,6 +329,7 @@ class Trainer(Steps):
         """One step on this batch; its loss and metrics before the update."""
         self._check_compiled("train_on_batch")
         batch, _ = data.prepare_fit(self, x, y, sample_weight, class_weight, 0.0, None)
+        self.build((None, *batch.x.shape[1:]))
         self._check_layout()
         self.reset_metrics()
         loss, y_pred = self._steps().train(batch)
@@ -341,6 +342,7 @@ class Trainer(Steps):
         """Loss and metrics of this batch."""
         self._check_compiled("test_on_batch")
         batch = data.check(self, x, data.labels(self.owner, y, x), sample_weight)
+        self.build((None, *batch.x.shape[1:]))
         self.reset_metrics()
         loss, y_pred = self._steps().test(batch)
         self._update_metrics(loss, batch, y_pred, training=False)
@@ -351,7 +353,9 @@ class Trainer(Steps):
         plain = type(x) is np.ndarray and x.dtype == self.dtype and self.built and len(x) > 0
         if plain and x.shape[1:] == self.input_shape[1:] and np.isfinite(x.sum()):
             return self._steps().predict(Batches(x))  # type: ignore[no-any-return]
-        return self._steps().predict(data.check(self, x))  # type: ignore[no-any-return]
+        batch = data.check(self, x)
+        self.build((None, *batch.x.shape[1:]))
+        return self._steps().predict(batch)  # type: ignore[no-any-return]
 
     def _flat(self, logs: dict[str, float], return_dict: bool) -> Any:
         """A dict, or the values in the order of metrics_names, a single one alone."""

@@ -34,6 +34,10 @@ def settings_are_restored():
     np.random.set_state(states[1])  # noqa: NPY002
 
 
+# engine "fused" and its parts cannot run as plain Python
+collect_ignore_glob = [] if engines.JIT else ["test_fused_*.py"]
+
+
 @pytest.fixture
 def rng():
     """A seeded source of test data."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scratchnet.activations import linear, relu, softmax
 from scratchnet.data import Batches
 from scratchnet.engines.fused import loss
 from scratchnet.engines.fused.steps import ConvStep, DenseStep, PlainStep, Step, every_row
@@ -52,14 +53,13 @@ def merge(layers: list[Layer], logits: int | None = None) -> list[Step]:
     while at < len(layers):
         layer, above = layers[at], layers[at + 1] if at + 1 < len(layers) else None
         step: Step = PlainStep([layer])
-        if type(layer) is Conv2D and layer.activation.name in ("linear", "relu"):
+        if type(layer) is Conv2D and layer.activation in (linear, relu):
             pooled = type(above) is MaxPooling2D and _apart(layer, above)
             step = ConvStep([layer, above] if pooled and above is not None else [layer])
-        elif type(layer) is Dense and layer.activation.name == "relu":
+        elif type(layer) is Dense and layer.activation is relu:
             step = DenseStep([layer, above] if type(above) is Dropout else [layer])
         elif type(layer) is Dense and (
-            layer.activation.name == "linear"
-            or (layer.activation.name == "softmax" and at == logits)
+            layer.activation is linear or (layer.activation is softmax and at == logits)
         ):
             step = DenseStep([layer])
         steps.append(step)
@@ -113,8 +113,10 @@ class Plan(StepByStep):
     def _forward(self, batch: Batches, training: bool) -> Array:
         x: Any = batch.source
         rows: Any = batch.taken
-        if x.dtype != self.model.dtype or not x.flags.c_contiguous or rows is None:
-            x = np.ascontiguousarray(batch.x, dtype=self.model.dtype)
+        # kernels are compiled for arrays that can be written to, of the model's type, in order
+        plain = x.dtype == self.model.dtype and x.flags.c_contiguous and x.flags.writeable
+        if rows is None or not plain:
+            x = np.require(batch.x, self.model.dtype, ["C", "W"])
             rows = every_row(len(x))
         for step in self.steps:
             x = step.forward(x, rows, training)

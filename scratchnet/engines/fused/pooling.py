@@ -7,7 +7,14 @@ import numpy as np
 
 from scratchnet.engines.fused.threads import compiled, draw, share, workers_for
 
-__all__ = ["average_pool_dx", "average_pool_forward", "max_pool_dx", "max_pool_forward"]
+__all__ = [
+    "average_pool_dx",
+    "average_pool_forward",
+    "global_average_pool_dx",
+    "global_average_pool_forward",
+    "max_pool_dx",
+    "max_pool_forward",
+]
 
 
 @compiled
@@ -127,3 +134,56 @@ def _average_dx(dy, counts, pool, strides, dx, workers):
 def average_pool_dx(dy, counts, pool, strides, dx):
     """dx[n, p*sh + r, q*sw + s, c] += dy[n,p,q,c] / counts[p,q] for every (r, s), from dx = 0"""
     _average_dx(dy, counts, pool, strides, dx, workers_for(dy.size * pool[0] * pool[1]))
+
+
+@compiled
+def _global_tasks(counter, x, y):
+    N, H, W, C = x.shape
+    total = np.empty(C, np.float64)
+    n = draw(counter)
+    while n < N:
+        total[:] = 0
+        for h in range(H):
+            for w in range(W):
+                source = x[n, h, w]
+                for c in range(C):
+                    total[c] += source[c]
+        for c in range(C):
+            y[n, c] = total[c] / (H * W)
+        n = draw(counter)
+
+
+@compiled
+def _global_forward(x, y, workers):
+    share(workers, _global_tasks, (np.zeros(8, np.intp), x, y))
+
+
+def global_average_pool_forward(x, y):
+    """y[n, c] = average of x[n, h, w, c] over h, w"""
+    _global_forward(x, y, workers_for(x.size))
+
+
+@compiled
+def _global_dx_tasks(counter, dy, dx):
+    N, H, W, C = dx.shape
+    part = np.empty(C, dx.dtype)
+    n = draw(counter)
+    while n < N:
+        for c in range(C):
+            part[c] = dy[n, c] / (H * W)
+        for h in range(H):
+            for w in range(W):
+                target = dx[n, h, w]
+                for c in range(C):
+                    target[c] = part[c]
+        n = draw(counter)
+
+
+@compiled
+def _global_dx(dy, dx, workers):
+    share(workers, _global_dx_tasks, (np.zeros(8, np.intp), dy, dx))
+
+
+def global_average_pool_dx(dy, dx):
+    """dx[n, h, w, c] = dy[n, c] / (H*W)"""
+    _global_dx(dy, dx, workers_for(dx.size))

@@ -72,9 +72,10 @@ class PlainStep(Step):
 
     def forward(self, x: Array, rows: Rows, training: bool) -> Array:
         layer = self.layer
-        layer.x = x if rows is every_row(len(x)) else x[rows]
-        layer.y = layer.forward(layer.x, training=training)
-        return layer.y
+        # in variables: another thread may predict with the same layer
+        layer.x = x = x if rows is every_row(len(x)) else x[rows]
+        layer.y = y = layer.forward(x, training=training)
+        return y
 
     def backward(self, dy: Array, needs_dx: bool) -> Array | None:
         self.layer.needs_dx = needs_dx
@@ -131,8 +132,8 @@ class DenseStep(Step):
         if training:
             self.saved = DenseSaved(x, rows, y, scale, shape)
         if self.dense.activation.name == "softmax":
-            self.dense.z = z = y
-            y = np.empty((N, U), kind)
+            self.dense.z = y.reshape(*shape, U)
+            z, y = y, np.empty((N, U), kind)
             loss.softmax(z, y)
         return y.reshape(*shape, U)
 
@@ -193,6 +194,8 @@ class ConvStep(Step):
         sizes = x.shape[1:], sides, (R, S), conv.strides, conv.dilation_rate
         pool = None if self.pool is None else self.pool.pool_size
         where = windows(*sizes, pool)
+        if self.pool is not None:
+            self.pool.compute_output_shape((N, P, Q, F))  # raises where the image is too small
         a, b = pool or (1, 1)
         shape = (N, (P // a) * (Q // b), F)
         y = self.array("y", shape, x.dtype) if training else np.empty(shape, x.dtype)
@@ -224,7 +227,7 @@ class ConvStep(Step):
                 kept.x, kept.rows, kept.windows, dy, kept.argmax, taps, dkernel, dbias, dx, workers
             )
         else:
-            if self.relu and self.pool is None:
+            if self.relu and kept.windows.per_cell == 1:  # else argmax says where relu let through
                 dz = self.array("dz", dy.shape, kind)
                 loss.relu_backward(dy.reshape(-1), kept.y.reshape(-1), 1.0, dz.reshape(-1))
                 dy = dz
@@ -295,4 +298,4 @@ def _as_mask(mask: Array, shape: tuple[int, int]) -> Array:
     """A dropout's mask as bytes of the full shape."""
     if mask.dtype == np.uint8 and mask.shape == shape:
         return np.ascontiguousarray(mask)
-    return np.ascontiguousarray(np.broadcast_to(mask != 0, shape)).view(np.uint8)
+    return np.broadcast_to(mask != 0, shape).astype(np.uint8)
