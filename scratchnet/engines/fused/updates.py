@@ -8,7 +8,7 @@ import numpy as np
 
 from scratchnet.engines.fused.threads import compiled, draw, share, workers_for
 
-__all__ = ["adam_update", "rmsprop_update", "sgd_update"]
+__all__ = ["adam_update", "momentum_update", "nesterov_update", "rmsprop_update", "sgd_update"]
 
 STRETCH = 16384  # numbers: a task takes about ten microseconds
 WORK = 16  # multiply-adds that one number of an update is worth
@@ -99,3 +99,40 @@ def _sgd(parameters, gradients, learning_rate, workers):
 def sgd_update(parameters, gradients, learning_rate):
     """w = w - learning_rate * g"""
     _sgd(parameters, gradients, learning_rate, workers_for(parameters.size * WORK))
+
+
+@compiled
+def _momentum_tasks(counter, parameters, gradients, velocities, lr, mu, nesterov):
+    first = draw(counter) * STRETCH
+    while first < parameters.size:
+        last = min(first + STRETCH, parameters.size)
+        w, g, v = parameters[first:last], gradients[first:last], velocities[first:last]
+        for i in range(w.size):
+            v[i] = v[i] * mu - g[i] * lr
+            w[i] += v[i] * mu - g[i] * lr if nesterov else v[i]
+        first = draw(counter) * STRETCH
+
+
+@compiled
+def _momentum(parameters, gradients, velocities, learning_rate, momentum, nesterov, workers):
+    kind = parameters.dtype.type
+    share(
+        workers,
+        _momentum_tasks,
+        (
+            np.zeros(8, np.intp), parameters, gradients, velocities,
+            kind(learning_rate), kind(momentum), nesterov,
+        ),
+    )  # fmt: skip
+
+
+def momentum_update(parameters, gradients, velocities, learning_rate, momentum):
+    """v = momentum * v - learning_rate * g;   w = w + v"""
+    workers = workers_for(parameters.size * WORK)
+    _momentum(parameters, gradients, velocities, learning_rate, momentum, False, workers)
+
+
+def nesterov_update(parameters, gradients, velocities, learning_rate, momentum):
+    """v = momentum * v - learning_rate * g;   w = w + momentum * v - learning_rate * g"""
+    workers = workers_for(parameters.size * WORK)
+    _momentum(parameters, gradients, velocities, learning_rate, momentum, True, workers)
