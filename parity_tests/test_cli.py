@@ -30,7 +30,7 @@ def test_parity_prints_every_quantity_and_the_verdict(keras: Any) -> None:
     result = call("parity", "softmax")
     assert result.exit_code == 0, result.output
     for line in (
-        "softmax, engine numba, against Keras (live)",
+        "softmax, engine fused, against Keras (live)",
         "forward 0 Dense",
         "gradient 0 Dense kernel",
         "gradient 0 Dense bias",

@@ -139,7 +139,7 @@ def networks(draw):
 
 
 @pytest.mark.parametrize(
-    ("engine", "examples"), [("numpy", 40), ("numba", 40), ("fused", 40), ("loops", 8)]
+    ("engine", "examples"), [("numpy", 15), ("numba", 15), ("fused", 40), ("loops", 4)]
 )
 def test_random_networks_match_keras(engine, examples, keras):
     @settings(
