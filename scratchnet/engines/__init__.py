@@ -42,7 +42,8 @@ ENGINES = {
 }
 # "fused" writes its own vector instructions and cannot run as plain Python
 JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
-DEFAULT = "fused" if JIT else "numba"
+RUNNABLE = [name for name in ENGINES if JIT or name != "fused"]
+DEFAULT = RUNNABLE[-1]
 
 _default: list[str | None] = [None]  # what set_engine said; None until somebody says something
 _scoped: ContextVar[str | None] = ContextVar("engine", default=None)

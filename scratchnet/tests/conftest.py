@@ -44,7 +44,7 @@ def rng():
     return np.random.default_rng(1)
 
 
-@pytest.fixture(params=["loops", "numpy", "numba", *(["fused"] if engines.JIT else [])])
+@pytest.fixture(params=engines.RUNNABLE)
 def each_engine(request):
     """Runs the test once with every engine."""
     with engines.engine(request.param):

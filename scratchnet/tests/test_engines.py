@@ -7,7 +7,7 @@ import pytest
 
 import scratchnet
 from scratchnet import engines
-from scratchnet.engines import ENGINES, engine, get_engine, load, loops, ops, set_engine, vectorized
+from scratchnet.engines import engine, get_engine, load, loops, ops, set_engine, vectorized
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 INTEGERS = (np.uint8, np.int32)
@@ -174,7 +174,7 @@ def run(name, arguments, dtype):
 def test_engines_agree(name, arguments, dtype):
     with engine("loops"):
         reference = run(name, arguments, dtype)
-    for other in ("numpy", "numba", *(["fused"] if engines.JIT else [])):
+    for other in engines.RUNNABLE[1:]:
         with engine(other):
             result = run(name, arguments, dtype)
         for mine, theirs in zip(result, reference, strict=True):
@@ -209,7 +209,7 @@ def test_every_loop_nest_says_its_formula(name):
 def test_no_engine_offers_more_than_the_contract():
     assert set(vectorized.__all__) == set(loops.__all__)
     assert set(load("numba").__all__) == set(loops.__all__)
-    assert all(load(name) for name in ENGINES)
+    assert all(load(name) for name in engines.RUNNABLE)
 
 
 def test_engine_is_chosen_by_scope_then_by_set_engine_then_by_the_environment(monkeypatch):

@@ -10,7 +10,7 @@ from scratchnet.engines import engine
 from scratchnet.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, schedules
 from scratchnet.utils.rounding import through_float32
 
-ENGINES = ["loops", "numpy", "numba", *(["fused"] if engines.JIT else [])]
+ENGINES = engines.RUNNABLE
 SHAPES = [(3, 5), (5,), (2, 1, 3), ()]
 CASES = [
     (SGD, {}),

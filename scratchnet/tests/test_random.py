@@ -262,7 +262,7 @@ def test_a_shape_that_is_none_is_refused(shape: object) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("engine", engines.ENGINES)
+@pytest.mark.parametrize("engine", engines.RUNNABLE)
 def test_mask_is_keras_bit_for_bit(engine: str, dtype: str) -> None:
     with engines.engine(engine):
         mask = random.dropout_mask((4, 8), (42, 2), 0.3, dtype)
@@ -291,7 +291,7 @@ def test_an_element_equal_to_the_rate_is_kept_and_one_just_below_is_dropped() ->
 def test_engines_make_the_same_mask_and_write_all_of_it(n: int, dtype: str) -> None:
     bits = random.BITS[dtype]
     masks = []
-    for name in engines.ENGINES:
+    for name in engines.RUNNABLE:
         mask = np.full(n, 9, np.uint8)
         engines.load(name).dropout_mask(123456789, 7, bits, 2**bits // 3, mask)
         masks.append(mask)
@@ -299,7 +299,7 @@ def test_engines_make_the_same_mask_and_write_all_of_it(n: int, dtype: str) -> N
     assert np.isin(masks[0], (0, 1)).all()
 
 
-@pytest.mark.parametrize("engine", engines.ENGINES)
+@pytest.mark.parametrize("engine", engines.RUNNABLE)
 def test_a_smaller_last_batch_takes_the_first_part_of_the_mask(engine: str) -> None:
     with engines.engine(engine):
         full = random.dropout_mask((8, 5), (3, 1), 0.5, "float32")
