@@ -43,7 +43,8 @@ def _compile(module: ModuleType) -> dict[str, Any]:
     return namespace
 
 
+HELPERS: dict[str, Any] = {}  # everything compiled, also what the contract does not have
+
 for _module in loops.MODULES:
-    globals().update(
-        {name: function for name, function in _compile(_module).items() if name in __all__}
-    )
+    HELPERS.update(_compile(_module))
+globals().update({name: HELPERS[name] for name in __all__})

@@ -17,6 +17,7 @@ from scratchnet.engines.fused import (
     normalization,
     operations,
     pooling,
+    random,
     updates,
 )
 from scratchnet.engines.fused.planner import plan
@@ -24,5 +25,5 @@ from scratchnet.engines.fused.planner import plan
 __all__ = [*compiled.__all__, "plan"]
 
 globals().update({name: getattr(compiled, name) for name in compiled.__all__})
-for _module in (operations, elementwise, normalization, pooling, updates):
+for _module in (operations, elementwise, normalization, pooling, random, updates):
     globals().update({name: getattr(_module, name) for name in _module.__all__})
