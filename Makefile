@@ -9,10 +9,14 @@ BIN := .venv/bin
 demo: .venv/keras
 	$(BIN)/scratchnet compare --data $(DATA)
 
+# the comparison with a live Keras on one side, everything else beside it: two cores, half the time
 test: .venv/dev
-	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest -q parity_tests --golden
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q scratchnet/tests
+	@( $(BIN)/python -m pytest -q scratchnet/tests && \
+	   NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q scratchnet/tests && \
+	   $(BIN)/python -m pytest -q parity_tests --golden ) > .test.log 2>&1 & beside=$$!; \
+	$(BIN)/python -m pytest parity_tests benchmarks; live=$$?; \
+	wait $$beside; rest=$$?; cat .test.log; \
+	test $$live -eq 0 && test $$rest -eq 0
 
 lint: .venv/dev
 	$(BIN)/ruff check .
