@@ -603,3 +603,7 @@ def test_missing_markers_are_told(tmp_path: Path, readme: tuple[Path, Path]) -> 
         headline.write(bare, readme[1])
     with pytest.raises(ValueError, match="the name of a JSON file in the marker, got none"):
         headline.check(readme[0])
+
+
+def test_the_table_in_the_readme_is_the_one_its_result_file_gives() -> None:
+    headline.check(Path(__file__).parents[1] / "README.md")  # raises where a cell differs
