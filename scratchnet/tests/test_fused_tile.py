@@ -6,13 +6,22 @@ import pytest
 
 from scratchnet.engines.fused import tile as tiles
 from scratchnet.engines.fused.cells import DEAD, leave, spread
-from scratchnet.engines.fused.tile import LONG, PIECE, SHAPES, VECTOR_BYTES, VECTORS, make_tile
+from scratchnet.engines.fused.tile import (
+    LONG,
+    NARROW_SHAPES,
+    PIECE,
+    SHAPES,
+    VECTOR_BYTES,
+    VECTORS,
+    make_tile,
+)
 
 DTYPES = ("float32", "float64")
 COUNTS = (0, 1, 2, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 5)
 # LLVM splits vectors that the host lacks, so every shape can be run anywhere
 KINDS = {
     **{name: (rows, vectors, size) for name, (size, rows, vectors) in SHAPES.items()},
+    **{f"{name} narrow": (*NARROW_SHAPES[name], SHAPES[name][0]) for name in SHAPES},
     "long": (1, LONG, VECTOR_BYTES),
     "short": (1, LONG // 2, VECTOR_BYTES),
     "one": (1, 1, 16),
@@ -24,8 +33,8 @@ def compiled_tile(rows, vectors, vector_bytes, adds):
 
     # kept in memory alone: a cache on disk would not notice that the tile has changed
     @numba.njit
-    def run(x, row_at, row, x_at, w, w_from, w_at, first, last, out, out_from):
-        tile(x, row_at, row, x_at, w, w_from, w_at, first, last, out, out_from)
+    def run(x, row_at, row, x_at, w, w_from, w_at, first, last, out, out_from, step):
+        tile(x, row_at, row, x_at, w, w_from, w_at, first, last, out, out_from, step)
 
     return run
 
@@ -54,18 +63,20 @@ class Case:
         self.w_used = self.w_from + self.w_at[3:, None] + np.arange(width)
         self.x[self.x_used] = draw(rng, self.x_used.shape)
         self.w[self.w_used] = draw(rng, self.w_used.shape)
-        self.out = np.full(self.out_from + rows * width + 40, 1e6, dtype)
+        self.step = width + 3  # of a row of out
+        self.out = np.full(self.out_from + rows * self.step + 40, 1e6, dtype)
         self.before = self.out.copy()
 
     def run(self, tile):
         tile(
             self.x, self.row_at, self.row, self.x_at, self.w, self.w_from, self.w_at,
-            self.first, self.last, self.out, self.out_from,
+            self.first, self.last, self.out, self.out_from, self.step,
         )  # fmt: skip
-        end = self.out_from + self.rows * self.width
-        np.testing.assert_array_equal(self.out[: self.out_from], self.before[: self.out_from])
-        np.testing.assert_array_equal(self.out[end:], self.before[end:])
-        return self.out[self.out_from : end].reshape(self.rows, self.width)
+        starts = self.out_from + np.arange(self.rows) * self.step
+        written = starts[:, None] + np.arange(self.width)
+        untouched = np.delete(np.arange(self.out.size), written)
+        np.testing.assert_array_equal(self.out[untouched], self.before[untouched])
+        return self.out[written]
 
     def definition(self, adds):
         """The sums in plain Python, in float64, and the sums of their terms' sizes."""
@@ -132,9 +143,9 @@ def test_shape_is_chosen_by_the_features(features, name, monkeypatch):
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_sums_fit_the_registers(name):
-    _, rows, vectors = SHAPES[name]
     registers = 32 if name in ("AVX-512", "NEON") else 16
-    assert rows * vectors + vectors + 1 <= registers
+    for rows, vectors in (SHAPES[name][1:], NARROW_SHAPES[name]):
+        assert rows * vectors + vectors + 1 <= registers
 
 
 # ------------------------------------------------------------------ one cell of a pooling

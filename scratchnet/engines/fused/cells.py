@@ -1,18 +1,19 @@
-"""Max-pooling on the way out of a tile and on the way back, a vector of filters at a time.
+"""What happens to sums on the way out of a tile and on the way back, a vector at a time.
 
-`leave` and `spread` are loops of a few lines; they are spelt out as vector instructions because the
-loops are so short that a compiler's own attempt spends more time on preparing than on working.
+These are loops of a few lines; they are spelt out as vector instructions because the loops are so
+short that a compiler's own attempt spends more time on preparing than on working.
 """
 
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from scratchnet.engines.fused.tile import VECTOR_BYTES, VECTORS, Vectors
+from scratchnet.engines.fused.tile import VECTOR_BYTES, VECTORS, Vectors, pointer
 
-__all__ = ["DEAD", "leave", "spread"]
+__all__ = ["DEAD", "gate_row", "leave", "leave_row", "leave_row_dropped", "spread"]
 
 DEAD = 255  # in place of the argmax: relu stopped this gradient
 
@@ -33,13 +34,8 @@ def leave(
     signature = types.void(block, i, i, bias, i, types.boolean, y, i, argmax, i)
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        block, bias, y, argmax = (
-            b.gep(
-                context.make_array(signature.args[k])(context, b, arguments[k]).data,
-                [arguments[k + 1]],
-            )
-            for k in (0, 3, 6, 8)
-        )
+        at = partial(pointer, context, b, signature, arguments)
+        block, bias, y, argmax = at(0, 1), at(3, 4), at(6, 7), at(8, 9)
         per_cell, relu = arguments[2], b.trunc(arguments[5], ir.IntType(1))
         lanes = Vectors(b, block.type.pointee, VECTOR_BYTES)
         places = ir.VectorType(ir.IntType(8 * lanes.bytes), lanes.lanes)
@@ -87,8 +83,8 @@ def leave(
             lanes.store(b.select(off, lanes.zero, first[v]), y, v)
             dead = ir.Constant(places, [DEAD] * lanes.lanes)
             winner = b.trunc(b.select(off, dead, new_which[v]), small)
-            at = b.gep(argmax, [ir.Constant(index, v * lanes.lanes)])
-            b.store(winner, b.bitcast(at, small.as_pointer()), align=1)
+            place = b.gep(argmax, [ir.Constant(index, v * lanes.lanes)])
+            b.store(winner, b.bitcast(place, small.as_pointer()), align=1)
         return context.get_dummy_value()
 
     return signature, emit
@@ -104,13 +100,8 @@ def spread(
     signature = types.void(dy, i, argmax, i, i, dz, i)
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        dy, argmax, dz = (
-            b.gep(
-                context.make_array(signature.args[k])(context, b, arguments[k]).data,
-                [arguments[k + 1]],
-            )
-            for k in (0, 2, 5)
-        )
+        at = partial(pointer, context, b, signature, arguments)
+        dy, argmax, dz = at(0, 1), at(2, 3), at(5, 6)
         per_cell = arguments[4]
         lanes = Vectors(b, dy.type.pointee, VECTOR_BYTES)
         places = ir.VectorType(ir.IntType(8 * lanes.bytes), lanes.lanes)
@@ -119,8 +110,8 @@ def spread(
         gradients, winners = [], []
         for v in range(VECTORS):
             gradients.append(lanes.load(dy, v))
-            at = b.gep(argmax, [ir.Constant(index, v * lanes.lanes)])
-            winners.append(b.zext(b.load(b.bitcast(at, small.as_pointer()), align=1), places))
+            place = b.gep(argmax, [ir.Constant(index, v * lanes.lanes)])
+            winners.append(b.zext(b.load(b.bitcast(place, small.as_pointer()), align=1), places))
         before = b.basic_block
         step, after = b.append_basic_block("window"), b.append_basic_block("after")
         b.branch(step)
@@ -139,3 +130,79 @@ def spread(
         return context.get_dummy_value()
 
     return signature, emit
+
+
+@intrinsic
+def leave_row(
+    typingctx: Any, sums: Any, sums_from: Any, bias: Any, bias_from: Any, relu: Any,
+    y: Any, y_from: Any,
+) -> Any:  # fmt: skip
+    """One row of a tile: y[v] = z = sums[v] + bias[v], or 0 where z <= 0 if relu, for v < WIDTH."""
+    i = types.intp
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        at = partial(pointer, context, b, signature, arguments)
+        lanes = Vectors(b, at(0).type.pointee, VECTOR_BYTES)
+        relu = lanes.repeat(b.trunc(arguments[4], ir.IntType(1)))
+        for v in range(VECTORS):
+            z = _leaving(lanes, at(0, 1), at(2, 3), relu, v)
+            lanes.store_as(z, at(5, 6), v)
+        return context.get_dummy_value()
+
+    return types.void(sums, i, bias, i, types.boolean, y, i), emit
+
+
+@intrinsic
+def leave_row_dropped(
+    typingctx: Any, sums: Any, sums_from: Any, bias: Any, bias_from: Any, relu: Any,
+    keep: Any, scale: Any, y: Any, y_from: Any,
+) -> Any:  # fmt: skip
+    """The same through a dropout: y[v] * scale where keep[y_from + v] is not 0, else 0."""
+    i = types.intp
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        at = partial(pointer, context, b, signature, arguments)
+        lanes = Vectors(b, at(0).type.pointee, VECTOR_BYTES)
+        relu = lanes.repeat(b.trunc(arguments[4], ir.IntType(1)))
+        keep, y = at(5, 8), at(7, 8)
+        small = ir.VectorType(ir.IntType(8), lanes.lanes)
+        none = ir.Constant(small, [0] * lanes.lanes)
+        for v in range(VECTORS):
+            z = lanes.convert(_leaving(lanes, at(0, 1), at(2, 3), relu, v), y.type.pointee)
+            place = b.gep(keep, [ir.Constant(ir.IntType(64), v * lanes.lanes)])
+            kept = b.load(b.bitcast(place, small.as_pointer()), align=1)
+            scaled = b.fmul(z, lanes.repeat(arguments[6]))
+            zero = ir.Constant(z.type, [0.0] * lanes.lanes)
+            z = b.select(b.icmp_unsigned("!=", kept, none), scaled, zero)
+            lanes.store_as(z, y, v)
+        return context.get_dummy_value()
+
+    return types.void(sums, i, bias, i, types.boolean, keep, y.dtype, y, i), emit
+
+
+def _leaving(lanes: Vectors, sums: Any, bias: Any, relu: Any, v: int) -> Any:
+    """Vector v of relu(sums + bias)."""
+    z = lanes.b.fadd(lanes.load(sums, v), lanes.load_as(bias, v))
+    off = lanes.b.and_(lanes.b.fcmp_ordered("<=", z, lanes.zero), relu)
+    return lanes.b.select(off, lanes.zero, z)
+
+
+@intrinsic
+def gate_row(
+    typingctx: Any, dy: Any, dy_from: Any, y: Any, y_from: Any, scale: Any, dz: Any, dz_from: Any
+) -> Any:
+    """Back through relu and dropout: dz[v] = dy[v] * scale where y[v] > 0, else 0, for v < WIDTH."""
+    i = types.intp
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        at = partial(pointer, context, b, signature, arguments)
+        dy, y, dz = at(0, 1), at(2, 3), at(5, 6)
+        lanes = Vectors(b, dz.type.pointee, VECTOR_BYTES)
+        scale = lanes.repeat(arguments[4])
+        for v in range(VECTORS):
+            alive = b.fcmp_ordered(">", lanes.load(y, v), lanes.zero)
+            scaled = b.fmul(lanes.load(dy, v), scale)
+            lanes.store(b.select(alive, scaled, lanes.zero), dz, v)
+        return context.get_dummy_value()
+
+    return types.void(dy, i, y, i, dz.dtype, dz, i), emit

@@ -15,6 +15,7 @@ read too many.
 import numpy as np
 
 from scratchnet.engines.fused.cells import DEAD, leave, spread
+from scratchnet.engines.fused.packing import every, pack_panels
 from scratchnet.engines.fused.threads import compiled, draw, share
 from scratchnet.engines.fused.tile import (
     LONG,
@@ -52,22 +53,6 @@ def enter(x, row, windows, room, start):
 
 
 @compiled
-def pack_kernel(w, first, panel):
-    """Columns first ... first + width - 1 of w (K, F), one row behind the other, zeros after F."""
-    K, F = w.shape
-    width = WIDTH_BYTES // w.itemsize
-    if first + width <= F:
-        for j in range(K):
-            row, place = w[j, first : first + width], panel[j * width : j * width + width]
-            for v in range(width):
-                place[v] = row[v]
-        return
-    for j in range(K):
-        for v in range(width):
-            panel[j * width + v] = w[j, first + v] if first + v < F else w.dtype.type(0)
-
-
-@compiled
 def pack_kernel_transposed(kernel, first, panel):
     """panel[((r * S + s) * F + f) * width + v] = kernel[r, s, first + v, f], zeros after C."""
     T, C, F = kernel.shape
@@ -83,17 +68,8 @@ def pack_kernel_transposed(kernel, first, panel):
 def _panel_tasks(counter, kernel, panels):
     p = draw(counter)
     while p < panels.shape[0]:
-        pack_kernel(kernel, p * (WIDTH_BYTES // kernel.itemsize), panels[p])
+        pack_panels(kernel, p * (WIDTH_BYTES // kernel.itemsize), panels[p : p + 1])
         p = draw(counter)
-
-
-@compiled
-def _every(step, n):
-    """0, step, 2 * step, ...: n of them."""
-    places = np.empty(n, np.intp)
-    for i in range(n):
-        places[i] = i * step
-    return places
 
 
 @compiled
@@ -132,7 +108,7 @@ def _forward_tasks(counter, x, rows, windows, panels, bias, relu, images, y, arg
             row_at[i * starts.size + s] = i * windows.room + starts[s]
     for r in range(ROWS):  # rows of the last tile that belong to no window
         row_at[images * starts.size + r] = 0
-    w_at = _every(width, taps.size)
+    w_at = every(width, taps.size)
     block = np.empty((images * starts.size + ROWS) * width, x.dtype)
     row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
     no_argmax = np.empty((0, 0), np.uint8)
@@ -144,7 +120,7 @@ def _forward_tasks(counter, x, rows, windows, panels, bias, relu, images, y, arg
             enter(x, rows[first + i], windows, room, i * windows.room)
         for p in range(panels.shape[0]):
             for t in range(0, here * starts.size, ROWS):
-                tile(room, row_at, t, taps, panels[p], 0, w_at, 0, taps.size, block, t * width)
+                tile(room, row_at, t, taps, panels[p], 0, w_at, 0, taps.size, block, t * width, width)
             for i in range(here):
                 _leave(
                     block, i * starts.size * width, cells, per_cell, bias, relu, p * width,
@@ -239,10 +215,10 @@ def _stripe(values, origin, x_at, w, begin, w_at, first, last, length, out, at):
     v = 0
     while v < length:
         if length - v > half:
-            long_add(values, origin, 0, x_at, w, begin + v, w_at, first, last, out, at + v)
+            long_add(values, origin, 0, x_at, w, begin + v, w_at, first, last, out, at + v, 0)
             v += lanes
         else:
-            short_add(values, origin, 0, x_at, w, begin + v, w_at, first, last, out, at + v)
+            short_add(values, origin, 0, x_at, w, begin + v, w_at, first, last, out, at + v, 0)
             v += half
 
 
@@ -264,7 +240,7 @@ def _pooled_tasks(
     counts = np.empty(F, np.intp)
     alive, alive_at = np.empty(cells * F + F, x.dtype), np.empty(cells * F + F, np.intp)
     ends = np.empty(starts.size, np.intp)
-    x_at, origin = _every(1, max(cells * F, list_size)), np.zeros(1, np.intp)
+    x_at, origin = every(1, max(cells * F, list_size)), np.zeros(1, np.intp)
     H, W, C = windows.H, windows.W, windows.C
     task = draw(counter)
     while task < blocks:
@@ -416,7 +392,7 @@ def _dense_tasks(counter, x, rows, windows, dz, argmax, partial, partial_bias):
     tap_at = np.zeros(K + ROWS, np.intp)
     for k in range(K):
         tap_at[k] = taps[k]
-    w_at = _every(width, places.size)
+    w_at = every(width, places.size)
     panel, out = np.empty(places.size * width, x.dtype), np.empty(ROWS * width, x.dtype)
     total = np.empty(width, np.float64)
     task = draw(counter)
@@ -441,7 +417,7 @@ def _dense_tasks(counter, x, rows, windows, dz, argmax, partial, partial_bias):
                 for v in range(there):
                     bias_sums[first + v] += total[v]
                 for t in range(0, K, ROWS):
-                    tile(room, tap_at, t, places, panel, 0, w_at, 0, here * each, out, 0)
+                    tile(room, tap_at, t, places, panel, 0, w_at, 0, here * each, out, 0, width)
                     for r in range(min(ROWS, K - t)):
                         for v in range(there):
                             sums[(t + r) * F + first + v] += out[r * width + v]
@@ -520,7 +496,7 @@ def _dx_tasks(counter, dz, P, Q, back, panels, dx, C):
                         row_at[r] = back.rows[t + min(r, here - 1)]
                     tile(
                         room, row_at, 0, back.x_at, panels[panel], 0, w_at, first_tap, last_tap,
-                        out, 0,
+                        out, 0, width,
                     )  # fmt: skip
                     for r in range(here):
                         pixel = back.pixels[t + r] + panel * width

@@ -1,181 +1,165 @@
 """Dense layers through the register tile: bias, activation and dropout on the way out.
 
-Three products, one tile (tile.py). Before a product its left side is packed: a tile's ROWS rows
-lie interleaved, and a column in which all of them are zero is left out. Most pixels of a digit are
-background, so the first layer of a network does a half or a third of the work; a sum without its
-zero terms is the same sum.
+Three products, one tile (tile.py). Both sides are packed first (packing.py); what is zero in all
+rows of a tile is left out.
 
-    pack_rows    values[j * ROWS + r] = x[row r, place j]     for the places j that are not all zero
-    panel        WIDTH columns of the right side, one row behind the other, filled up with zeros
+    forward    y = x @ kernel          tiles of x's rows, panels of the kernel's columns
+    dkernel    x.T @ dz                tiles of x's columns, panels of dz's columns
+    dx         dz @ kernel.T           tiles of dz's rows, panels of the kernel's rows
 """
 
 import numpy as np
 
+from scratchnet.engines.fused.cells import gate_row, leave_row, leave_row_dropped
+from scratchnet.engines.fused.packing import (
+    copy_row,
+    every,
+    list_places,
+    pack_columns,
+    pack_panel_transposed,
+    pack_panels,
+    pack_rows,
+)
 from scratchnet.engines.fused.threads import compiled, draw, share
-from scratchnet.engines.fused.tile import LONG, ROWS, VECTOR_BYTES, WIDTH_BYTES, long_tile, tile
+from scratchnet.engines.fused.tile import (
+    LONG,
+    NARROW_BYTES,
+    NARROW_ROWS,
+    ROWS,
+    VECTOR_BYTES,
+    WIDTH_BYTES,
+    long_tile,
+    narrow_tile,
+    tile,
+)
 
 __all__ = ["dense_backward", "dense_dx", "dense_few", "dense_forward"]
 
 TILES_OF_A_TASK = 8  # of the rows of dkernel
 NARROW = 16  # units, and fewer
 PANELS_OF_A_TASK = 4  # of the kernel, at most
+FEW_PANELS = 8  # and fewer are cut into parts of the rows
+PARTS = 4
 
 
 @compiled
-def pack_rows(x, rows, first, width, values, w_at):
-    """Interleave ROWS rows of x from rows[first] on, without the places where all are zero.
-
-    x (N, D)   rows (n,) which rows of x   values (ROWS * D,), w_at (D,) overwritten
-    returns how many places are left; w_at[j] is where place j's row of a panel begins
-    """
-    D = x.shape[1]
-    there = min(ROWS, rows.size - first)
-    used = np.zeros(D, np.uint8)
-    for r in range(there):
-        row = x[rows[first + r]]
-        for d in range(D):
-            used[d] |= row[d] != 0
-    count = 0
-    for d in range(D):
-        w_at[count] = d
-        count += used[d]
-    for r in range(ROWS):
-        if r < there:
-            row = x[rows[first + r]]
-            for j in range(count):
-                values[j * ROWS + r] = row[w_at[j]]
-        else:
-            for j in range(count):
-                values[j * ROWS + r] = 0
-    for j in range(count):
-        w_at[j] *= width
-    return count
-
-
-@compiled
-def pack_columns(x, rows, first, width, values, w_at):
-    """The same for the transpose of x: ROWS columns from `first` on, over the rows."""
-    D = x.shape[1]
-    count = 0
-    if first + ROWS <= D:
-        for n in range(rows.size):
-            row = x[rows[n], first : first + ROWS]
-            place = values[count * ROWS : count * ROWS + ROWS]
-            some = False
-            for r in range(ROWS):
-                place[r] = row[r]
-                some |= row[r] != 0
-            w_at[count] = n * width
-            count += some
-        return count
-    for n in range(rows.size):
-        for r in range(ROWS):
-            values[n * ROWS + r] = x[rows[n], first + r] if first + r < D else x.dtype.type(0)
-        w_at[n] = n * width
-    return rows.size
-
-
-@compiled
-def pack_panels(w, first, panels):
-    """Columns of w (J, U) from `first` on, a row's WIDTH behind the other's, zeros after U.
-
-    Several panels at once, because a row of w is read in longer pieces then.
-    """
-    J, U = w.shape
-    width = panels.shape[1] // J
-    if first + panels.shape[0] * width <= U:
-        for j in range(J):
-            for p in range(panels.shape[0]):
-                row = w[j, first + p * width : first + (p + 1) * width]
-                place = panels[p, j * width : (j + 1) * width]
-                for v in range(width):
-                    place[v] = row[v]
-        return
-    for j in range(J):
-        for p in range(panels.shape[0]):
-            for v in range(width):
-                u = first + p * width + v
-                panels[p, j * width + v] = w[j, u] if u < U else w.dtype.type(0)
-
-
-@compiled
-def pack_panel_transposed(w, first, width, panel):
-    """The same for the transpose of w: its rows first ... become columns."""
-    D, U = w.shape
-    there = min(width, D - first)
-    for v in range(there):
-        for u in range(U):
-            panel[u * width + v] = w[first + v, u]
-    for v in range(there, width):
-        for u in range(U):
-            panel[u * width + v] = 0
-
-
-@compiled
-def _pack_tasks(counter, x, rows, width, values, w_at, counts):
+def _pack_tasks(counter, x, rows, width, values, w_at, counts, kernel, panels):
+    """A task is a tile of x, or a panel of the kernel."""
     tiles = counts.size
-    t = draw(counter)
-    while t < tiles:
-        counts[t] = pack_rows(x, rows, t * ROWS, width, values[t], w_at[t])
-        t = draw(counter)
-
-
-@compiled
-def _every(step, n):
-    """0, step, 2 * step, ...: n of them."""
-    places = np.empty(n, np.intp)
-    for i in range(n):
-        places[i] = i * step
-    return places
-
-
-@compiled
-def _forward_tasks(counter, values, w_at, counts, kernel, bias, relu, keep, scale, y):
-    """A task is some panels of the kernel; where there are few panels, under a part of the rows."""
-    D, U = kernel.shape
-    tiles = counts.size
-    width = WIDTH_BYTES // values.itemsize
-    panels = (U + width - 1) // width
-    together = max(1, min(PANELS_OF_A_TASK, panels // 8))
-    parts = 1 if panels >= 8 else min(tiles, 4)
-    packed = np.empty((together, D * width), values.dtype)
-    x_at, row_at = _every(ROWS, D), _every(1, ROWS)
-    out, zero = np.empty(ROWS * width, values.dtype), y.dtype.type(0)
     task = draw(counter)
-    while task // parts * together < panels:
-        begin, part = task // parts * together, task % parts
-        pack_panels(kernel, begin * width, packed)
-        for t in range(part * tiles // parts, (part + 1) * tiles // parts):
-            for p in range(min(together, panels - begin)):
-                tile(values[t], row_at, 0, x_at, packed[p], 0, w_at[t], 0, counts[t], out, 0)
-                first = (begin + p) * width
-                there = min(width, U - first)
-                for r in range(min(ROWS, y.shape[0] - t * ROWS)):
-                    n = t * ROWS + r
-                    for v in range(there):
-                        z = y.dtype.type(out[r * width + v] + bias[first + v])
-                        y[n, first + v] = zero if relu and z <= 0 else z
-                    if keep.size:
-                        for v in range(there):
-                            u = first + v
-                            y[n, u] = y[n, u] * scale if keep[n, u] else zero
+    while task < tiles + panels.shape[0]:
+        if task < tiles:
+            counts[task] = pack_rows(x, rows, task * ROWS, width, values[task], w_at[task])
+        else:
+            p = task - tiles
+            pack_panels(kernel, p * width, panels[p : p + 1])
         task = draw(counter)
 
 
 @compiled
-def _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, values):
-    """dense_forward with sums of the type of `values`, which is room for the packed x."""
-    tiles, D = values.shape[0], x.shape[1]
-    w_at = np.empty((tiles, D + 1), np.intp)
-    counts = np.empty(tiles, np.intp)
+def _leave_some(out, begin, there, bias, first, relu, keep, scale, y, at):
+    """What leave_row and leave_row_dropped do, for the last few columns."""
+    zero = y.dtype.type(0)
+    for v in range(there):
+        z = y.dtype.type(out[begin + v] + bias[first + v])
+        z = zero if relu and z <= 0 else z
+        if keep.size:
+            z = z * scale if keep[at + v] else zero
+        y[at + v] = z
+
+
+@compiled
+def _forward_tasks(counter, values, w_at, counts, kernel, panels, bias, relu, keep, scale, y):
+    """A task is some panels of the kernel, which it packs; or, if they are few and `panels` has
+    them, a part of the rows under one of them."""
+    D, U = kernel.shape
+    tiles = counts.size
+    width = WIDTH_BYTES // panels.itemsize
+    total, few = (U + width - 1) // width, panels.shape[0] > 0
+    together = 1 if few else max(1, min(PANELS_OF_A_TASK, total // FEW_PANELS))
+    parts = min(tiles, PARTS) if few else 1
+    packed = np.empty((0 if few else together, D * width), panels.dtype)
+    x_at, row_at = every(ROWS, D), every(1, ROWS)
+    out = np.empty(ROWS * width, panels.dtype)
+    flat, flat_keep = y.reshape(-1), keep.reshape(-1)
+    task = draw(counter)
+    while task // parts * together < total:
+        begin, part = task // parts * together, task % parts
+        if not few:
+            pack_panels(kernel, begin * width, packed)
+        for t in range(part * tiles // parts, (part + 1) * tiles // parts):
+            for p in range(begin, min(begin + together, total)):
+                panel = panels[p] if few else packed[p - begin]
+                tile(values[t], row_at, 0, x_at, panel, 0, w_at[t], 0, counts[t], out, 0, width)
+                first = p * width
+                there = min(width, U - first)
+                for r in range(min(ROWS, y.shape[0] - t * ROWS)):
+                    at = (t * ROWS + r) * U + first
+                    if there < width:
+                        _leave_some(
+                            out, r * width, there, bias, first, relu, flat_keep, scale, flat, at
+                        )
+                    elif keep.size:
+                        leave_row_dropped(
+                            out, r * width, bias, first, relu, flat_keep, scale, flat, at
+                        )
+                    else:
+                        leave_row(out, r * width, bias, first, relu, flat, at)
+        task = draw(counter)
+
+
+@compiled
+def _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, panels):
+    """dense_forward with sums of the type of `panels`: room for the packed kernel, if it is small
+    enough to be packed at once."""
+    tiles, D = (rows.size + ROWS - 1) // ROWS, x.shape[1]
+    values = np.empty((tiles, ROWS * (D + 1)), x.dtype)
+    w_at, counts = np.empty((tiles, D + 1), np.intp), np.empty(tiles, np.intp)
+    width = WIDTH_BYTES // panels.itemsize
     counters = np.zeros((2, 8), np.intp)
-    width = WIDTH_BYTES // values.itemsize
-    share(workers, _pack_tasks, (counters[0], x, rows, width, values, w_at, counts))
+    share(
+        workers, _pack_tasks, (counters[0], x, rows, width, values, w_at, counts, kernel, panels)
+    )
     share(
         workers,
         _forward_tasks,
-        (counters[1], values, w_at, counts, kernel, bias, relu, keep, scale, y),
+        (counters[1], values, w_at, counts, kernel, panels, bias, relu, keep, scale, y),
     )
+
+
+@compiled
+def _narrow_tasks(counter, x, rows, panels, bias, relu, keep, scale, y):
+    """A task is NARROW_ROWS rows, which are read where they lie; the sums are float64."""
+    (N, U), D = y.shape, x.shape[1]
+    width = NARROW_BYTES // panels.itemsize
+    x, y, keep = x.reshape(-1), y.reshape(-1), keep.reshape(-1)
+    row_at, used = np.empty(NARROW_ROWS, np.intp), np.empty(D, np.uint8)
+    x_at, w_at = np.empty(D + 1, np.intp), np.empty(D + 1, np.intp)
+    out = np.empty(NARROW_ROWS * width, panels.dtype)
+    begin = draw(counter) * NARROW_ROWS
+    while begin < N:
+        for r in range(NARROW_ROWS):
+            row_at[r] = rows[min(begin + r, N - 1)] * D
+        count = list_places(x, row_at, D, width, used, x_at, w_at)
+        for p in range(panels.shape[0]):
+            first = p * width
+            narrow_tile(x, row_at, 0, x_at, panels[p], 0, w_at, 0, count, out, 0, width)
+            for r in range(min(NARROW_ROWS, N - begin)):
+                at = (begin + r) * U + first
+                there = min(width, U - first)
+                _leave_some(out, r * width, there, bias, first, relu, keep, scale, y, at)
+        begin = draw(counter) * NARROW_ROWS
+
+
+@compiled
+def _narrow(x, rows, kernel, bias, relu, keep, scale, y, workers):
+    D, U = kernel.shape
+    width = NARROW_BYTES // 8
+    panels = np.empty(((U + width - 1) // width, D * width), np.float64)
+    for p in range(panels.shape[0]):
+        pack_panels(kernel, p * width, panels[p : p + 1])
+    counter = np.zeros(8, np.intp)
+    share(workers, _narrow_tasks, (counter, x, rows, panels, bias, relu, keep, scale, y))
 
 
 @compiled
@@ -185,17 +169,22 @@ def dense_forward(x, rows, kernel, bias, relu, keep, scale, y, workers):
     x (M, D), of which rows (N,) are taken   kernel (D, U)   bias (U,)   y (N, U), overwritten
     relu    whether f is relu, else it is the identity
     keep    (N, U) the mask of a dropout behind the layer, or (0, 0) for none
-    sums    in float64 for few units or few rows, where packing is most of the work (and at the end
-            of a classifier the loss sees every digit); else in the type of x
+    sums    in float64 for few units or few rows, where the arithmetic is little of the work (and at
+            the end of a classifier the loss sees every digit); else in the type of x
     """
-    tiles = (rows.size + ROWS - 1) // ROWS
-    size = ROWS * x.shape[1] + ROWS
-    if kernel.shape[1] <= NARROW or rows.size <= ROWS:
-        exact = np.empty((tiles, size), np.float64)
+    D, U = kernel.shape
+    if U <= NARROW:
+        _narrow(x, rows, kernel, bias, relu, keep, scale, y, workers)
+        return
+    width = WIDTH_BYTES // (8 if rows.size <= ROWS else x.itemsize)
+    total = (U + width - 1) // width
+    size = (total if total < FEW_PANELS else 0, D * width)
+    if rows.size <= ROWS:
+        exact = np.empty(size, np.float64)
         _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, exact)
     else:
-        values = np.empty((tiles, size), x.dtype)
-        _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, values)
+        panels = np.empty(size, x.dtype)
+        _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, panels)
 
 
 @compiled
@@ -207,7 +196,7 @@ def dense_few(x, kernel, bias, relu, y):
     N, D = x.shape
     U = kernel.shape[1]
     lanes = LONG * VECTOR_BYTES // kernel.itemsize
-    values, w_at, x_at = np.empty(D, x.dtype), np.empty(D, np.intp), _every(1, D)
+    values, w_at, x_at = np.empty(D, x.dtype), np.empty(D, np.intp), every(1, D)
     row_at, out = np.zeros(1, np.intp), np.empty(lanes, x.dtype)
     flat = kernel.reshape(-1)
     whole, zero = U // lanes * lanes, kernel.dtype.type(0)
@@ -219,7 +208,7 @@ def dense_few(x, kernel, bias, relu, y):
             w_at[count] = d * U
             count += x[n, d] != 0
         for first in range(0, whole, lanes):
-            long_tile(values, row_at, 0, x_at, flat, first, w_at, 0, count, out, 0)
+            long_tile(values, row_at, 0, x_at, flat, first, w_at, 0, count, out, 0, 0)
             for v in range(lanes):
                 y[n, first + v] = out[v]
         total[:] = 0
@@ -234,53 +223,77 @@ def dense_few(x, kernel, bias, relu, y):
 
 
 @compiled
-def _dz_tasks(counter, dz, panels, dbias):
-    """A task is a panel of dz: packed, and summed over the rows."""
-    N = dz.shape[0]
+def _dz_tasks(counter, dy, y, scale, dz, panels, dbias):
+    """A task is a panel of dz: made from dy and y if there is a y, packed, summed over the rows."""
+    N, U = dz.shape
     width = WIDTH_BYTES // dz.itemsize
     total = np.empty(width, np.float64)
+    flat, flat_dy, flat_y = dz.reshape(-1), dy.reshape(-1), y.reshape(-1)
+    zero = dz.dtype.type(0)
     p = draw(counter)
     while p < panels.shape[0]:
-        pack_panels(dz, p * width, panels[p : p + 1])
+        first, panel = p * width, panels[p]
+        there = min(width, U - first)
         total[:] = 0
         for n in range(N):
+            at = n * U + first
+            if there == width:
+                if y.size:
+                    gate_row(flat_dy, at, flat_y, at, scale, flat, at)
+                copy_row(flat, at, panel, n * width)
+            else:
+                for v in range(there):
+                    if y.size:
+                        flat[at + v] = flat_dy[at + v] * scale if flat_y[at + v] > 0 else zero
+                    panel[n * width + v] = flat[at + v]
+                for v in range(there, width):
+                    panel[n * width + v] = zero
             for v in range(width):
-                total[v] += panels[p, n * width + v]
-        for v in range(min(width, dbias.size - p * width)):
-            dbias[p * width + v] = total[v]
+                total[v] += panel[n * width + v]
+        for v in range(min(there, dbias.size)):
+            dbias[first + v] = total[v]
         p = draw(counter)
 
 
 @compiled
-def _dx_tasks(counter, values, w_at, counts, kernel, dx):
-    """A task is a panel of dx."""
+def _dx_tasks(counter, values, w_at, counts, kernel, dx, out):
+    """A task is a panel of dx. `out` (ROWS * WIDTH,) tells the type of the sums."""
     N, D = dx.shape
     U = kernel.shape[1]
-    width = WIDTH_BYTES // values.itemsize
-    row_at, x_at = _every(1, ROWS), _every(ROWS, U)
-    panel, out = np.empty(U * width, values.dtype), np.empty(ROWS * width, values.dtype)
+    width = WIDTH_BYTES // out.itemsize
+    row_at, x_at = every(1, ROWS), every(ROWS, U)
+    panel, out, flat = np.empty(U * width, out.dtype), np.empty_like(out), dx.reshape(-1)
     task = draw(counter)
     while task * width < D:
         first = task * width
         pack_panel_transposed(kernel, first, width, panel)
         for t in range(counts.size):
-            tile(values[t], row_at, 0, x_at, panel, 0, w_at[t], 0, counts[t], out, 0)
+            tile(values[t], row_at, 0, x_at, panel, 0, w_at[t], 0, counts[t], out, 0, width)
             for r in range(min(ROWS, N - t * ROWS)):
-                for v in range(min(width, D - first)):
-                    dx[t * ROWS + r, first + v] = out[r * width + v]
+                at = (t * ROWS + r) * D + first
+                if first + width <= D:
+                    copy_row(out, r * width, flat, at)
+                    continue
+                for v in range(D - first):
+                    flat[at + v] = out[r * width + v]
         task = draw(counter)
 
 
 @compiled
-def _dx(dz, kernel, dx, workers, values):
-    """dense_dx with sums of the type of `values`, which is room for the packed dz."""
-    tiles, (N, U) = values.shape[0], dz.shape
-    w_at = np.empty((tiles, U + 1), np.intp)
-    counts = np.empty(tiles, np.intp)
+def _dx(dz, kernel, dx, workers, out):
+    """dense_dx with sums of the type of `out`."""
+    N, U = dz.shape
+    tiles = (N + ROWS - 1) // ROWS
+    values = np.empty((tiles, ROWS * (U + 1)), dz.dtype)
+    w_at, counts = np.empty((tiles, U + 1), np.intp), np.empty(tiles, np.intp)
     counters = np.zeros((2, 8), np.intp)
-    width = WIDTH_BYTES // values.itemsize
-    share(workers, _pack_tasks, (counters[0], dz, _every(1, N), width, values, w_at, counts))
-    share(workers, _dx_tasks, (counters[1], values, w_at, counts, kernel, dx))
+    width, no_panels = WIDTH_BYTES // out.itemsize, np.empty((0, 0), out.dtype)
+    share(
+        workers,
+        _pack_tasks,
+        (counters[0], dz, every(1, N), width, values, w_at, counts, kernel, no_panels),
+    )
+    share(workers, _dx_tasks, (counters[1], values, w_at, counts, kernel, dx, out))
 
 
 @compiled
@@ -289,12 +302,10 @@ def dense_dx(dz, kernel, dx, workers):
 
     dz (N, U)   kernel (D, U)   dx (N, D), overwritten   sums in float64 for few rows
     """
-    N, U = dz.shape
-    size = ROWS * U + ROWS
-    if N <= ROWS:
-        _dx(dz, kernel, dx, workers, np.empty((1, size), np.float64))
+    if dz.shape[0] <= ROWS:
+        _dx(dz, kernel, dx, workers, np.empty(ROWS * (WIDTH_BYTES // 8), np.float64))
     else:
-        _dx(dz, kernel, dx, workers, np.empty(((N + ROWS - 1) // ROWS, size), dz.dtype))
+        _dx(dz, kernel, dx, workers, np.empty(ROWS * (WIDTH_BYTES // dz.itemsize), dz.dtype))
 
 
 @compiled
@@ -303,33 +314,40 @@ def _dkernel_tasks(counter, x, rows, panels, dkernel):
     N, (D, U) = rows.size, dkernel.shape
     width = WIDTH_BYTES // x.itemsize
     tiles = (D + ROWS - 1) // ROWS
-    row_at, x_at = _every(1, ROWS), _every(ROWS, N)
-    out = np.empty(ROWS * width, x.dtype)
-    values, w_at = np.empty(ROWS * N + ROWS, x.dtype), np.empty(N + 1, np.intp)
+    row_at, x_at = every(1, ROWS), every(ROWS, N)
+    out, flat = np.empty(ROWS * width, x.dtype), dkernel.reshape(-1)
+    lanes = VECTOR_BYTES // x.itemsize
+    values, w_at = np.empty(ROWS * N + ROWS + lanes, x.dtype), np.empty(N + 1, np.intp)
     task = draw(counter)
     while task * TILES_OF_A_TASK < tiles:
         for t in range(task * TILES_OF_A_TASK, min((task + 1) * TILES_OF_A_TASK, tiles)):
             count = pack_columns(x, rows, t * ROWS, width, values, w_at)
             for p in range(panels.shape[0]):
-                tile(values, row_at, 0, x_at, panels[p], 0, w_at, 0, count, out, 0)
+                at = t * ROWS * U + p * width
+                if (t + 1) * ROWS <= D and (p + 1) * width <= U:
+                    tile(values, row_at, 0, x_at, panels[p], 0, w_at, 0, count, flat, at, U)
+                    continue
+                tile(values, row_at, 0, x_at, panels[p], 0, w_at, 0, count, out, 0, width)
                 for r in range(min(ROWS, D - t * ROWS)):
                     for v in range(min(width, U - p * width)):
-                        dkernel[t * ROWS + r, p * width + v] = out[r * width + v]
+                        flat[at + r * U + v] = out[r * width + v]
         task = draw(counter)
 
 
 @compiled
-def dense_backward(x, rows, dz, kernel, dkernel, dbias, dx, workers):
+def dense_backward(x, rows, dy, y, scale, dz, kernel, dkernel, dbias, dx, workers):
     """dkernel = x[rows].T @ dz, dbias = dz summed over n, dx = dz @ kernel.T
 
-    x (M, D)   rows (N,)   dz (N, U)   kernel, dkernel (D, U)   dbias (U,), or (0,) for none
-    dx (N, D), or (0, 0) where nobody asks for it; dkernel, dbias and dx are overwritten
+    dz    = dy * scale where y > 0, else 0: back through a dropout and the relu before it, for y is
+          above 0 only where the dropout kept it and relu let it through. With y (0, 0) dz is given.
+    x (M, D)   rows (N,)   dy, y, dz (N, U)   kernel, dkernel (D, U)   dbias (U,), or (0,) for none
+    dx (N, D), or (0, 0) where nobody asks for it; dz, dkernel, dbias and dx are overwritten
     """
     N, U = dz.shape
     width = WIDTH_BYTES // x.itemsize
     panels = np.empty(((U + width - 1) // width, N * width), x.dtype)
     counters = np.zeros((2, 8), np.intp)
-    share(workers, _dz_tasks, (counters[0], dz, panels, dbias))
+    share(workers, _dz_tasks, (counters[0], dy, y, scale, dz, panels, dbias))
     share(workers, _dkernel_tasks, (counters[1], x, rows, panels, dkernel))
     if dx.size:
         dense_dx(dz, kernel, dx, workers)

@@ -37,8 +37,9 @@ def dense_dkernel(x: Array, dz: Array, dkernel: Array) -> None:
     nothing = np.empty((0, 0), x.dtype)
     workers = workers_for(len(x) * dkernel.size)
     dense.dense_backward(
-        x, every_row(len(x)), dz, dkernel, dkernel, np.empty(0, x.dtype), nothing, workers
-    )
+        x, every_row(len(x)), dz, nothing, x.dtype.type(1), dz, dkernel, dkernel,
+        np.empty(0, x.dtype), nothing, workers,
+    )  # fmt: skip
 
 
 def dense_dx(dz: Array, kernel: Array, dx: Array) -> None:

@@ -75,7 +75,7 @@ class PlainStep(Step):
         # in variables: another thread may predict with the same layer
         layer.x = x = x if rows is every_row(len(x)) else x[rows]
         layer.y = y = layer.forward(x, training=training)
-        return y
+        return np.ascontiguousarray(y)
 
     def backward(self, dy: Array, needs_dx: bool) -> Array | None:
         self.layer.needs_dx = needs_dx
@@ -138,21 +138,24 @@ class DenseStep(Step):
         return y.reshape(*shape, U)
 
     def backward(self, dy: Array, needs_dx: bool) -> Array | None:
+        y = self.saved.y
         if not self.relu:
             return self.backward_z(dy, needs_dx)
-        y = self.saved.y
-        dz = self.array("dz", y.shape, dy.dtype)
-        loss.relu_backward(dy.reshape(-1), y.reshape(-1), self.saved.scale, dz.reshape(-1))
-        return self.backward_z(dz, needs_dx)
+        dy = np.ascontiguousarray(dy).reshape(y.shape)
+        return self._backward(dy, y, self.array("dz", y.shape, dy.dtype), needs_dx)
 
     def backward_z(self, dz: Array, needs_dx: bool) -> Array | None:
         """From dz, where the activation is behind us, or the loss starts from the logits."""
+        dz = np.ascontiguousarray(dz).reshape(self.saved.y.shape)
+        return self._backward(dz, _nothing(2, dz.dtype.char), dz, needs_dx)
+
+    def _backward(self, dy: Array, y: Array, dz: Array, needs_dx: bool) -> Array | None:
         kept, kernel, grads = self.saved, self.dense.params["kernel"], self.dense.grads
-        N, (D, U), kind = len(kept.y), kernel.shape, dz.dtype
+        (N, U), D, kind = dz.shape, len(kernel), dz.dtype
         dx = self.array("dx", (N, D), kind) if needs_dx else _nothing(2, kind.char)
         dbias = grads["bias"] if self.dense.use_bias else _nothing(1, kind.char)
         dense.dense_backward(
-            kept.x, kept.rows, dz.reshape(N, U), kernel, grads["kernel"], dbias, dx,
+            kept.x, kept.rows, dy, y, kind.type(kept.scale), dz, kernel, grads["kernel"], dbias, dx,
             workers_for(2 * N * D * U),
         )  # fmt: skip
         return dx.reshape(*kept.shape, D) if needs_dx else None
@@ -220,7 +223,7 @@ class ConvStep(Step):
         dx = _nothing(2, kind.char)
         if needs_dx:
             dx = self.array("dx", (N, kept.x.shape[1]), kind)
-        dy = dy.reshape(kept.y.shape)
+        dy = np.ascontiguousarray(dy).reshape(kept.y.shape)
         workers = workers_for(N * kept.windows.starts.size * kernel.size)
         if self.pool is not None and self._lists_pay(kind):
             convolution.pooled_backward(
@@ -298,4 +301,4 @@ def _as_mask(mask: Array, shape: tuple[int, int]) -> Array:
     """A dropout's mask as bytes of the full shape."""
     if mask.dtype == np.uint8 and mask.shape == shape:
         return np.ascontiguousarray(mask)
-    return np.broadcast_to(mask != 0, shape).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(mask != 0, shape), np.uint8)

@@ -29,6 +29,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from scratchnet.engines.fused.pool import PARALLEL, launch
+from scratchnet.engines.fused.tile import pointer
 from scratchnet.engines.threads import get_num_threads
 
 __all__ = ["compiled", "draw", "share", "workers_for"]
@@ -56,7 +57,7 @@ def draw(typingctx: Any, counter: Any) -> Any:
     """The number in counter[0], which goes up by one, in one step that no thread can cut in two."""
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, b, arguments[0]).data
+        data = pointer(context, b, signature, arguments, 0)
         return b.atomic_rmw("add", data, ir.Constant(data.type.pointee, 1), "monotonic")
 
     return types.intp(counter), emit

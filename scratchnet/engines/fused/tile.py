@@ -24,6 +24,7 @@ into AVX-512, AVX2, NEON or, where there is nothing of the kind, into plain inst
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -33,20 +34,28 @@ from numba.extending import intrinsic
 
 __all__ = [
     "LONG",
+    "NARROW_BYTES",
+    "NARROW_ROWS",
     "ROWS",
     "VECTOR_BYTES",
     "WIDTH_BYTES",
     "long_add",
     "long_tile",
+    "narrow_tile",
+    "number_bytes",
+    "pointer",
     "short_add",
     "simd",
     "tile",
+    "tile_add",
     "width",
 ]
 
 # (registers' bytes, ROWS, VECTORS): ROWS * VECTORS sums, VECTORS of w and one of x must fit in the
 # 32 (AVX-512, NEON) or 16 registers there are
 SHAPES = {"AVX-512": (64, 5, 4), "AVX2": (32, 6, 2), "NEON": (16, 5, 4), "SSE2": (16, 6, 2)}
+# (ROWS, VECTORS) for layers of few units, in float64: the ten classes of a classifier
+NARROW_SHAPES = {"AVX-512": (8, 2), "AVX2": (4, 3), "NEON": (5, 5), "SSE2": (2, 5)}
 
 
 def simd() -> str:
@@ -60,7 +69,8 @@ def simd() -> str:
 
 
 VECTOR_BYTES, ROWS, VECTORS = SHAPES[simd()]
-WIDTH_BYTES = VECTOR_BYTES * VECTORS
+NARROW_ROWS, NARROW_VECTORS = NARROW_SHAPES[simd()]
+WIDTH_BYTES, NARROW_BYTES = VECTOR_BYTES * VECTORS, VECTOR_BYTES * NARROW_VECTORS
 LONG = 12  # vectors of a long tile
 PIECE = 48  # terms of a sum
 
@@ -70,33 +80,28 @@ def make_tile(
 ) -> Callable[..., None]:
     """The tile as a function for compiled code, with its rows, vectors and their size fixed:
 
-    out[out_from + r * WIDTH + v] = sum over first <= j < last of
+    out[out_from + r * step + v] = sum over first <= j < last of
         x[row_at[row + r] + x_at[j]] * w[w_from + w_at[j] + v]
 
-    x, w, out             1-D arrays of one float type; rows * WIDTH numbers of out are overwritten,
-                          or with `adds` added to
+    x, w, out             1-D arrays; w and out of one float type, x of the same or float32
     row_at, x_at, w_at    1-D intp
+    out                   WIDTH numbers of each row are overwritten, or with `adds` added to
     """
 
     @intrinsic
     def tile(
         typingctx: Any, x: Any, row_at: Any, row: Any, x_at: Any,
-        w: Any, w_from: Any, w_at: Any, first: Any, last: Any, out: Any, out_from: Any,
+        w: Any, w_from: Any, w_at: Any, first: Any, last: Any, out: Any, out_from: Any, step: Any,
     ) -> Any:  # fmt: skip
         i = types.intp
-        signature = types.void(x, row_at, i, x_at, w, i, w_at, i, i, out, i)
+        signature = types.void(x, row_at, i, x_at, w, i, w_at, i, i, out, i, i)
 
         def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-            def pointer(argument: int, offset: Any = None) -> Any:
-                array = context.make_array(signature.args[argument])
-                data = array(context, b, arguments[argument]).data
-                return data if offset is None else b.gep(data, [offset])
-
+            at = partial(pointer, context, b, signature, arguments)
             emit_tile(
                 b, rows, vectors, vector_bytes, adds,
-                x=pointer(0), row_at=pointer(1, arguments[2]), x_at=pointer(3),
-                w=pointer(4, arguments[5]), w_at=pointer(6), first=arguments[7], last=arguments[8],
-                out=pointer(9, arguments[10]),
+                x=at(0), row_at=at(1, 2), x_at=at(3), w=at(4, 5), w_at=at(6),
+                first=arguments[7], last=arguments[8], out=at(9, 10), out_step=arguments[11],
             )  # fmt: skip
             return context.get_dummy_value()
 
@@ -105,12 +110,25 @@ def make_tile(
     return tile  # type: ignore[no-any-return]
 
 
+def pointer(
+    context: Any, b: ir.IRBuilder, signature: Any, arguments: Any, array: int, offset: int | None = None
+) -> Any:
+    """Where the numbers of an array begin, or the one whose place is another argument."""
+    data = context.make_array(signature.args[array])(context, b, arguments[array]).data
+    return data if offset is None else b.gep(data, [arguments[offset]])
+
+
+def number_bytes(number: Any) -> int:
+    """The size of LLVM's float or double."""
+    return 4 if isinstance(number, ir.FloatType) else 8
+
+
 class Vectors:
     """Vectors of so many bytes, as the instructions that LLVM has for them."""
 
     def __init__(self, b: ir.IRBuilder, number: Any, vector_bytes: int) -> None:
         self.b, self.number = b, number
-        self.bytes = 4 if isinstance(number, ir.FloatType) else 8
+        self.bytes = number_bytes(number)
         self.lanes = vector_bytes // self.bytes
         self.type = ir.VectorType(number, self.lanes)
         self.zero = ir.Constant(self.type, [0.0] * self.lanes)
@@ -126,6 +144,22 @@ class Vectors:
     def load(self, pointer: Any, v: int) -> Any:
         return self.b.load(self.at(pointer, v), align=self.bytes)
 
+    def load_as(self, pointer: Any, v: int) -> Any:
+        """The same of numbers that may be of the other type."""
+        theirs = Vectors(self.b, pointer.type.pointee, self.lanes * number_bytes(pointer.type.pointee))
+        return self.convert(theirs.load(pointer, v), self.number)
+
+    def store_as(self, value: Any, pointer: Any, v: int) -> None:
+        theirs = Vectors(self.b, pointer.type.pointee, self.lanes * number_bytes(pointer.type.pointee))
+        theirs.store(self.convert(value, pointer.type.pointee), pointer, v)
+
+    def convert(self, value: Any, number: Any) -> Any:
+        """The vector with its numbers rounded, or extended, to this type."""
+        if value.type.element == number:
+            return value
+        change = self.b.fpext if isinstance(number, ir.DoubleType) else self.b.fptrunc
+        return change(value, ir.VectorType(number, self.lanes))
+
     def store(self, value: Any, pointer: Any, v: int) -> None:
         self.b.store(value, self.at(pointer, v), align=self.bytes)
 
@@ -137,41 +171,67 @@ class Vectors:
         return self.b.shuffle_vector(one, nothing, everywhere)
 
 
+def hidden(b: ir.IRBuilder, pointer: Any) -> Any:
+    """The same pointer, of which the compiler no longer knows that it is the same.
+
+    Else it keeps `out` in registers from piece to piece, and there are not enough of them.
+    """
+    return b.asm(ir.FunctionType(pointer.type, [pointer.type]), "", "=r,0", [pointer], True)
+
+
+def emit_rows(
+    lanes: Vectors, out: Any, step: Any, sums: list[Any], vectors: int, adds: bool
+) -> None:
+    """Write the sums of a tile, or add them, row by row."""
+    for i, total in enumerate(sums):
+        if i and i % vectors == 0:
+            out = lanes.b.gep(out, [step])
+        if adds:
+            total = lanes.b.fadd(lanes.load(out, i % vectors), total)
+        lanes.store(total, out, i % vectors)
+
+
 def emit_tile(
     b: ir.IRBuilder, rows: int, vectors: int, vector_bytes: int, adds: bool, *,
     x: Any, row_at: Any, x_at: Any, w: Any, w_at: Any, first: Any, last: Any, out: Any,
+    out_step: Any,
 ) -> None:  # fmt: skip
     """Write the instructions of one tile.
 
     A sum of many float32 numbers in a row loses a digit: it is cut into pieces of PIECE terms,
     which are added to `out` one by one.
     """
-    lanes, index = Vectors(b, x.type.pointee, vector_bytes), first.type
+    lanes, index = Vectors(b, w.type.pointee, vector_bytes), first.type
+    places = range(rows * vectors)
     x_row = [b.gep(x, [b.load(b.gep(row_at, [ir.Constant(index, r)]))]) for r in range(rows)]
-    if not adds:
-        for i in range(rows * vectors):
-            lanes.store(lanes.zero, out, i)
     before = b.basic_block
-    piece, step, after, done = (
-        b.append_basic_block(name) for name in ("piece", "step", "after", "done")
+    nothing, piece, step, after, write, add, more, done = (
+        b.append_basic_block(name)
+        for name in ("nothing", "piece", "step", "after", "write", "add", "more", "done")
     )
-    b.branch(piece)
+    b.cbranch(b.icmp_signed("<", first, last), piece, nothing)
+
+    b.position_at_end(nothing)  # a sum of no terms
+    if not adds:
+        emit_rows(lanes, out, out_step, [lanes.zero] * len(places), vectors, adds=False)
+    b.branch(done)
 
     b.position_at_end(piece)
     begin = b.phi(index)
     end = b.add(begin, ir.Constant(index, PIECE))
     end = b.select(b.icmp_signed("<", end, last), end, last)
-    b.cbranch(b.icmp_signed("<", begin, last), step, done)
+    b.branch(step)
 
     b.position_at_end(step)
     j = b.phi(index)
-    sums = [b.phi(lanes.type) for _ in range(rows * vectors)]
+    sums = [b.phi(lanes.type) for _ in places]
     x_place, w_place = b.load(b.gep(x_at, [j])), b.load(b.gep(w_at, [j]))
     w_j = b.gep(w, [w_place])
     w_vectors = [lanes.load(w_j, v) for v in range(vectors)]
     grown = []
     for r in range(rows):
-        x_r = lanes.repeat(b.load(b.gep(x_row[r], [x_place])))
+        number = b.load(b.gep(x_row[r], [x_place]))
+        x_r = lanes.repeat(number if number.type == lanes.number else b.fpext(number, lanes.number))
         old = sums[r * vectors : (r + 1) * vectors]
         grown += [b.call(lanes.fma, [x_r, w_v, s]) for w_v, s in zip(w_vectors, old, strict=True)]
     following = b.add(j, ir.Constant(index, 1))
@@ -183,11 +243,21 @@ def emit_tile(
     b.cbranch(b.icmp_signed("<", following, end), step, after)
 
     b.position_at_end(after)
-    for i, total in enumerate(grown):
-        lanes.store(b.fadd(lanes.load(out, i), total), out, i)
-    b.branch(piece)
+    if adds:
+        b.branch(add)
+    else:
+        b.cbranch(b.icmp_signed("==", begin, first), write, add)
+    b.position_at_end(write)
+    emit_rows(lanes, out, out_step, grown, vectors, adds=False)
+    b.branch(more)
+    b.position_at_end(add)
+    emit_rows(lanes, hidden(b, out), out_step, grown, vectors, adds=True)
+    b.branch(more)
+
+    b.position_at_end(more)
+    b.cbranch(b.icmp_signed("<", end, last), piece, done)
     begin.add_incoming(first, before)
-    begin.add_incoming(end, after)
+    begin.add_incoming(end, more)
 
     b.position_at_end(done)
 
@@ -198,6 +268,8 @@ def width(dtype: Any) -> int:
 
 
 tile = make_tile(ROWS, VECTORS, VECTOR_BYTES)
+narrow_tile = make_tile(NARROW_ROWS, NARROW_VECTORS, VECTOR_BYTES)
+tile_add = make_tile(ROWS, VECTORS, VECTOR_BYTES, adds=True)
 long_tile = make_tile(1, LONG, VECTOR_BYTES)
 long_add = make_tile(1, LONG, VECTOR_BYTES, adds=True)
 short_add = make_tile(1, LONG // 2, VECTOR_BYTES, adds=True)

@@ -1,0 +1,254 @@
+"""Packing: numbers laid side by side in the order in which a tile reads them.
+
+The left side of a product is packed by tiles of ROWS rows, and a place at which all of them are
+zero is left out. Most pixels of a digit are background, so the first layer of a network does a half
+or a third of the work; a sum without its zero terms is the same sum. The right side is packed by
+panels of WIDTH columns.
+
+    values[j * ROWS + r]    row r of the tile at the j-th place that is left
+    w_at[j]                 where that place's row of a panel begins
+    panel[j * WIDTH + v]    columns of the right side, one row behind the other
+
+The innermost steps are spelt out as vector instructions (tile.py): they move so few numbers at a
+time that a compiler's own loops spend more on preparing than on moving.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from scratchnet.engines.fused.threads import compiled
+from scratchnet.engines.fused.tile import (
+    ROWS,
+    VECTOR_BYTES,
+    VECTORS,
+    WIDTH_BYTES,
+    Vectors,
+    number_bytes,
+    pointer,
+)
+
+__all__ = [
+    "copy_row",
+    "every",
+    "list_places",
+    "pack_columns",
+    "pack_panel_transposed",
+    "pack_panels",
+    "pack_rows",
+]
+
+
+@compiled
+def every(step, n):
+    """0, step, 2 * step, ...: n of them."""
+    places = np.empty(n, np.intp)
+    for i in range(n):
+        places[i] = i * step
+    return places
+
+
+@intrinsic
+def copy_row(typingctx: Any, source: Any, source_from: Any, target: Any, target_from: Any) -> Any:
+    """target[target_from + v] = source[source_from + v] for v < WIDTH of the longer type."""
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        at = partial(pointer, context, b, signature, arguments)
+        source, target = at(0, 1), at(2, 3)
+        longer = max((source.type.pointee, target.type.pointee), key=number_bytes)
+        lanes = Vectors(b, longer, VECTOR_BYTES)
+        for v in range(VECTORS):
+            lanes.store_as(lanes.load_as(source, v), target, v)
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, target, types.intp), emit
+
+
+@intrinsic
+def _interleave(
+    typingctx: Any, x: Any, row_at: Any, places: Any, width: Any, values: Any, w_at: Any
+) -> Any:
+    """values[count * ROWS + r] = x[row_at[r] + d], w_at[count] = d * width for each d < places at
+    which a row is not zero; returns their count.
+
+    It writes first and counts afterwards, so that nothing has to be guessed; values and w_at have
+    room for one place more.
+    """
+    i = types.intp
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        at = partial(pointer, context, b, signature, arguments)
+        x, row_at, values, w_at = at(0), at(1), at(4), at(5)
+        places, width, index = arguments[2], arguments[3], arguments[2].type
+        bits = ir.IntType(8 * number_bytes(x.type.pointee))
+        rows = [b.gep(x, [b.load(b.gep(row_at, [ir.Constant(index, r)]))]) for r in range(ROWS)]
+        before = b.basic_block
+        step, done = b.append_basic_block("place"), b.append_basic_block("done")
+        zero, one = ir.Constant(index, 0), ir.Constant(index, 1)
+        b.cbranch(b.icmp_signed("<", zero, places), step, done)
+
+        b.position_at_end(step)
+        d, count = b.phi(index), b.phi(index)
+        place = b.gep(values, [b.mul(count, ir.Constant(index, ROWS))])
+        some = ir.Constant(bits, 0)
+        for r, row in enumerate(rows):
+            number = b.load(b.gep(row, [d]))
+            b.store(number, b.gep(place, [ir.Constant(index, r)]))
+            some = b.or_(some, b.bitcast(number, bits))
+        b.store(b.mul(d, width), b.gep(w_at, [count]))
+        # all bits but the sign: -0.0 is zero too
+        alive = b.icmp_unsigned("!=", b.shl(some, ir.Constant(bits, 1)), ir.Constant(bits, 0))
+        following, counted = b.add(d, one), b.add(count, b.zext(alive, index))
+        for phi, new in ((d, following), (count, counted)):
+            phi.add_incoming(zero, before)
+            phi.add_incoming(new, step)
+        b.cbranch(b.icmp_signed("<", following, places), step, done)
+
+        b.position_at_end(done)
+        result = b.phi(index)
+        result.add_incoming(zero, before)
+        result.add_incoming(counted, step)
+        return result
+
+    return i(x, row_at, i, i, values, w_at), emit
+
+
+@compiled
+def pack_rows(x, rows, first, width, values, w_at):
+    """Interleave ROWS rows of x from rows[first] on, without the places where all are zero.
+
+    x (N, D)   rows (n,) which rows of x   values (ROWS * (D + 1),), w_at (D + 1,) overwritten
+    returns how many places are left. Behind the last row of all, the one before is repeated.
+    """
+    D = x.shape[1]
+    row_at = np.empty(ROWS, np.intp)
+    for r in range(ROWS):
+        row_at[r] = rows[min(first + r, rows.size - 1)] * D
+    return _interleave(x.reshape(-1), row_at, D, width, values, w_at)
+
+
+@compiled
+def list_places(x, row_at, D, width, used, x_at, w_at):
+    """The same for rows that are read where they lie: x_at, w_at (D + 1,) get the places d < D at
+    which one of x[row_at[r] + d] is not zero; returns how many. used (D,) is overwritten."""
+    used[:] = 0
+    for r in range(row_at.size):
+        row = x[row_at[r] : row_at[r] + D]
+        for d in range(D):
+            used[d] |= row[d] != 0
+    count = 0
+    for d in range(D):
+        x_at[count] = d
+        w_at[count] = d * width
+        count += used[d]
+    return count
+
+
+@intrinsic
+def _copy_some(typingctx: Any, x: Any, x_from: Any, values: Any, values_from: Any) -> Any:
+    """Copy ROWS numbers, and some behind them, to values; returns whether one of ROWS is not 0."""
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        at = partial(pointer, context, b, signature, arguments)
+        x, values = at(0, 1), at(2, 3)
+        lanes = Vectors(b, x.type.pointee, VECTOR_BYTES)
+        some = ir.Constant(ir.IntType(1), 0)
+        for v in range(-(-ROWS // lanes.lanes)):
+            vector = lanes.load(x, v)
+            lanes.store(vector, values, v)
+            alive = b.fcmp_unordered("!=", vector, lanes.zero)  # not a number is alive
+            mask = ir.IntType(lanes.lanes)
+            counts = min(lanes.lanes, ROWS - v * lanes.lanes)
+            ours = b.and_(b.bitcast(alive, mask), ir.Constant(mask, (1 << counts) - 1))
+            some = b.or_(some, b.icmp_unsigned("!=", ours, ir.Constant(mask, 0)))
+        return b.zext(some, ir.IntType(64))
+
+    return types.intp(x, types.intp, values, types.intp), emit
+
+
+@compiled
+def pack_columns(x, rows, first, width, values, w_at):
+    """The same for the transpose of x: ROWS columns from `first` on, over the rows."""
+    D = x.shape[1]
+    lanes = VECTOR_BYTES // x.itemsize
+    count = 0
+    if first + (ROWS + lanes - 1) // lanes * lanes <= D:
+        flat = x.reshape(-1)
+        for n in range(rows.size):
+            w_at[count] = n * width
+            count += _copy_some(flat, rows[n] * D + first, values, count * ROWS)
+        return count
+    for n in range(rows.size):
+        for r in range(ROWS):
+            values[n * ROWS + r] = x[rows[n], first + r] if first + r < D else x.dtype.type(0)
+        w_at[n] = n * width
+    return rows.size
+
+
+@compiled
+def pack_panels(w, first, panels):
+    """Columns of w (J, U) from `first` on, zeros after U, to panels (n, J * width).
+
+    Several panels at once, because a row of w is read in longer pieces then.
+    """
+    J, U = w.shape
+    width = panels.shape[1] // J
+    if width * panels.itemsize == WIDTH_BYTES and first + panels.shape[0] * width <= U:
+        flat, all_panels = w.reshape(-1), panels.reshape(-1)
+        for j in range(J):
+            for p in range(panels.shape[0]):
+                copy_row(flat, j * U + first + p * width, all_panels, (p * J + j) * width)
+        return
+    for p in range(panels.shape[0]):
+        begin = first + p * width
+        there = max(0, min(width, U - begin))
+        for j in range(J):
+            for v in range(there):
+                panels[p, j * width + v] = w[j, begin + v]
+            for v in range(there, width):
+                panels[p, j * width + v] = 0
+
+
+@intrinsic
+def _copy_column(
+    typingctx: Any, w: Any, w_from: Any, step: Any, panel: Any, panel_from: Any
+) -> Any:
+    """panel[panel_from + v] = w[w_from + v * step] for v < WIDTH of the panel's type."""
+    i = types.intp
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        at = partial(pointer, context, b, signature, arguments)
+        place, step, panel = at(0, 1), arguments[2], at(3, 4)
+        lanes = Vectors(b, panel.type.pointee, VECTOR_BYTES)
+        for v in range(VECTORS):
+            vector = ir.Constant(ir.VectorType(place.type.pointee, lanes.lanes), ir.Undefined)
+            for lane in range(lanes.lanes):
+                number = b.load(place)
+                vector = b.insert_element(vector, number, ir.Constant(ir.IntType(32), lane))
+                place = b.gep(place, [step])
+            lanes.store(lanes.convert(vector, lanes.number), panel, v)
+        return context.get_dummy_value()
+
+    return types.void(w, i, i, panel, i), emit
+
+
+@compiled
+def pack_panel_transposed(w, first, width, panel):
+    """The same for the transpose of w: its rows first ... become columns of one panel."""
+    D, U = w.shape
+    there = min(width, D - first)
+    if there * panel.itemsize == WIDTH_BYTES:
+        flat = w.reshape(-1)
+        for u in range(U):
+            _copy_column(flat, first * U + u, U, panel, u * width)
+        return
+    for v in range(there):
+        for u in range(U):
+            panel[u * width + v] = w[first + v, u]
+    for v in range(there, width):
+        for u in range(U):
+            panel[u * width + v] = 0
