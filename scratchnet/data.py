@@ -42,7 +42,7 @@ class Batches:
     def x(self) -> Array:
         """The samples."""
         if self._x is None:
-            self._x = self.source[self.taken]
+            self._x = self.source.take(self.taken, axis=0)
         return self._x
 
     def __len__(self) -> int:
@@ -72,9 +72,12 @@ class Batches:
 
     def rows(self, chosen: Any) -> "Batches":
         """These rows only."""
-        y, weight = (None if a is None else a[chosen] for a in (self.y, self.sample_weight))
+        given = self.y, self.sample_weight
         if isinstance(chosen, slice):
+            y, weight = (None if a is None else a[chosen] for a in given)
             return Batches(self.x[chosen], y, weight)
+        # `take` is three times as fast as an index
+        y, weight = (None if a is None else a.take(chosen, axis=0) for a in given)
         return Batches(self.x, y, weight, chosen)
 
     def batches(self, epoch: int) -> Iterator["Batches"]:

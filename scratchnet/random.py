@@ -12,6 +12,7 @@ by at most two units in the last place but for a few in a million (up to five).
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -176,7 +177,13 @@ def dropout_mask(
 
 
 def _shuffled(n: int, seed: int, skip: int) -> NDArray[np.int64]:
-    """0 ... n-1 as tf.random.shuffle orders them, `skip` blocks into the stream of this seed.
+    """0 ... n-1 as tf.random.shuffle orders them, `skip` blocks into the stream of this seed."""
+    return _known_order(n, seed, skip).copy()
+
+
+@lru_cache(maxsize=4)  # each `fit` from one seed takes the same order
+def _known_order(n: int, seed: int, skip: int) -> NDArray[np.int64]:
+    """The same, not to be written to.
 
     source    Fisher and Yates: position i changes places with a position j >= i that is drawn
     """

@@ -16,6 +16,7 @@ from scratchnet.layers.base import Array
 from scratchnet.losses.loss import Loss
 from scratchnet.metrics import Mean, Metric
 from scratchnet.metrics.resolve import flatten, log_names, resolve, sees_logits
+from scratchnet.metrics.tally import Tally
 from scratchnet.steps import StepByStep, Steps
 
 __all__ = ["Trainer"]
@@ -215,6 +216,7 @@ class Trainer(Steps):
         self._check_layout()
         calls = self._callbacks(callbacks, verbose, epochs, len(train), add_history=True)
         steps, follows = self._steps(), calls.follows_batches
+        tally = Tally(self, watched=follows)
         self.stop_training = False
         epoch_logs: dict[str, float] = {}
         calls.on_train_begin()
@@ -225,11 +227,12 @@ class Trainer(Steps):
                 if follows:
                     calls.on_train_batch_begin(step)
                 loss, y_pred = steps.train(batch)
-                self._update_metrics(loss, batch, y_pred, training=True)
+                tally.add(loss, batch, y_pred)
                 if follows:
                     calls.on_train_batch_end(step, self._logs())
                 if self.stop_training:
                     break
+            tally.flush()
             epoch_logs = self._logs()
             if validation is not None and _is_due(epoch, validation_freq):
                 logs = self._evaluate(validation, calls, steps)

@@ -19,7 +19,7 @@ __all__ = [
 class Accuracy(FunctionMetric):
     """How often y_true == y_pred."""
 
-    _direction = "up"
+    _direction, counts = "up", True
 
     def __init__(self, name: str | None = "accuracy", dtype: Any = None) -> None:
         super().__init__(matches.accuracy, name, dtype)
@@ -28,7 +28,7 @@ class Accuracy(FunctionMetric):
 class BinaryAccuracy(FunctionMetric):
     """How often y_true == (y_pred > threshold)."""
 
-    _direction = "up"
+    _direction, counts = "up", True
 
     def __init__(
         self, name: str | None = "binary_accuracy", dtype: Any = None, threshold: float = 0.5
@@ -40,7 +40,7 @@ class BinaryAccuracy(FunctionMetric):
 class CategoricalAccuracy(FunctionMetric):
     """How often the largest score is that of the one-hot label."""
 
-    _direction = "up"
+    _direction, counts = "up", True
 
     def __init__(self, name: str | None = "categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(matches.categorical_accuracy, name, dtype)
@@ -49,7 +49,7 @@ class CategoricalAccuracy(FunctionMetric):
 class SparseCategoricalAccuracy(FunctionMetric):
     """How often the largest score is that of the labelled class number."""
 
-    _direction = "up"
+    _direction, counts = "up", True
 
     def __init__(self, name: str | None = "sparse_categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(matches.sparse_categorical_accuracy, name, dtype)
@@ -58,7 +58,7 @@ class SparseCategoricalAccuracy(FunctionMetric):
 class TopKCategoricalAccuracy(FunctionMetric):
     """How often the one-hot label is among the k largest scores."""
 
-    _direction = "up"
+    _direction, counts = "up", True
 
     def __init__(
         self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None
@@ -70,7 +70,7 @@ class TopKCategoricalAccuracy(FunctionMetric):
 class SparseTopKCategoricalAccuracy(FunctionMetric):
     """How often the labelled class number is among the k largest scores (or first k numbers)."""
 
-    _direction = "up"
+    _direction, counts = "up", True
 
     def __init__(
         self,

@@ -21,8 +21,11 @@ class Metric(Configurable):
     """A quantity measured over many batches. Subclasses write `update_state` and `result`.
 
     State is made by `self.total = self.add_variable(...)`, changed in place: `self.total += x`.
-    A subclass that sets `_direction` to "up" or "down" tells the callbacks which way is better.
+    A subclass that sets `_direction` to "up" or "down" tells the callbacks which way is better; one
+    whose sums are of whole numbers, the same however the batches are cut, may set `counts`.
     """
+
+    counts = False
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         self.name = name or auto_name(type(self).__name__)

@@ -120,7 +120,9 @@ def _forward_tasks(counter, x, rows, windows, panels, bias, relu, images, y, arg
             enter(x, rows[first + i], windows, room, i * windows.room)
         for p in range(panels.shape[0]):
             for t in range(0, here * starts.size, ROWS):
-                tile(room, row_at, t, taps, panels[p], 0, w_at, 0, taps.size, block, t * width, width)
+                tile(
+                    room, row_at, t, taps, panels[p], 0, w_at, 0, taps.size, block, t * width, width
+                )
             for i in range(here):
                 _leave(
                     block, i * starts.size * width, cells, per_cell, bias, relu, p * width,

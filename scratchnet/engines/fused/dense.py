@@ -117,9 +117,7 @@ def _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, panels):
     w_at, counts = np.empty((tiles, D + 1), np.intp), np.empty(tiles, np.intp)
     width = WIDTH_BYTES // panels.itemsize
     counters = np.zeros((2, 8), np.intp)
-    share(
-        workers, _pack_tasks, (counters[0], x, rows, width, values, w_at, counts, kernel, panels)
-    )
+    share(workers, _pack_tasks, (counters[0], x, rows, width, values, w_at, counts, kernel, panels))
     share(
         workers,
         _forward_tasks,

@@ -1,65 +1,70 @@
-"""Softmax and the cross-entropy behind it, in one pass over the logits."""
+"""Softmax and the cross-entropy behind it, in one pass over the logits.
+
+Sums and exponentials are float64 for either type, and rounded once.
+"""
 
 import math
 
 import numpy as np
 
+from scratchnet.engines.fused.exponential import SMALLEST, powers
 from scratchnet.engines.fused.threads import compiled
 
-__all__ = ["relu_backward", "softmax", "softmax_crossentropy"]
+__all__ = ["softmax", "softmax_crossentropy"]
+
+
+@compiled
+def _exponentials(z, e):
+    """e[n, k] = exp(z[n, k] - the largest z of row n); z and e (N, K)"""
+    N, K = z.shape
+    for n in range(N):
+        largest = np.float64(z[n, 0])
+        for k in range(K):
+            largest = max(largest, np.float64(z[n, k]))
+        for k in range(K):
+            e[n, k] = z[n, k] - largest
+    flat = e.reshape(-1)  # whatever K is, whole vectors
+    for i in range(flat.size):
+        v = flat[i]
+        power, p = powers(SMALLEST if v < SMALLEST else v)
+        flat[i] = 0.0 if v < SMALLEST else power * p + power
 
 
 @compiled
 def softmax(z, y):
     """y[n, k] = exp(z[n, k] - largest) / sum over j of exp(z[n, j] - largest), (N, K) both"""
     N, K = z.shape
-    e = np.empty(K, np.float64)
+    e = np.empty((N, K), np.float64)
+    _exponentials(z, e)
     for n in range(N):
-        largest = np.float64(z[n, 0])
-        for k in range(K):
-            largest = max(largest, np.float64(z[n, k]))
         total = 0.0
         for k in range(K):
-            e[k] = math.exp(z[n, k] - largest)
-            total += e[k]
+            total += e[n, k]
         for k in range(K):
-            y[n, k] = e[k] / total
+            y[n, k] = e[n, k] / total
 
 
 @compiled
-def softmax_crossentropy(z, y_true, factor, dz):
-    """The loss -factor * sum over n, k of y_true * log(softmax(z)), and its gradient.
+def softmax_crossentropy(z, y_true, factor, y, dz):
+    """The loss -factor * sum over n, k of y_true * log(softmax(z)), its gradient, and the softmax.
 
     dz = (softmax(z) - y_true) * factor, as Keras has it (y_true of a row adds up to 1)
-    shapes    z, dz (N, K), y_true (N, K)    dz is overwritten
-    dtype     sums and exponentials in float64, rounded once
+    shapes    z, y_true, dz (N, K); y too, or (0, 0) for no softmax; y and dz are overwritten
     """
     N, K = z.shape
-    e = np.empty(K, np.float64)
+    e = np.empty((N, K), np.float64)
+    _exponentials(z, e)
     loss = 0.0
     for n in range(N):
-        largest = np.float64(z[n, 0])
+        total, largest = 0.0, np.float64(z[n, 0])
         for k in range(K):
+            total += e[n, k]
             largest = max(largest, np.float64(z[n, k]))
-        total = 0.0
-        for k in range(K):
-            e[k] = math.exp(z[n, k] - largest)
-            total += e[k]
         log_total = math.log(total)
         for k in range(K):
             loss -= y_true[n, k] * (z[n, k] - largest - log_total)
-            dz[n, k] = (e[k] / total - y_true[n, k]) * factor
+            p = e[n, k] / total
+            dz[n, k] = (p - y_true[n, k]) * factor
+            if y.size:
+                y[n, k] = p
     return loss * factor
-
-
-@compiled
-def relu_backward(dy, y, scale, dz):
-    """dz = dy * scale where y > 0, else 0: back through a dropout and the relu before it.
-
-    y is what came out of both: above 0 only where the dropout kept it and relu let it through.
-    shapes    1-D, all of one size
-    """
-    zero = dz.dtype.type(0)
-    factor = dz.dtype.type(scale)
-    for i in range(dy.size):
-        dz[i] = dy[i] * factor if y[i] > 0 else zero

@@ -4,7 +4,7 @@
     Conv2D (linear or relu)                                                 ConvStep
     Dense (relu) + Dropout                                                  DenseStep
     Dense (linear or relu; softmax where the loss starts from its logits)   DenseStep
-    softmax's backward pass + cross-entropy                                 Plan.gradients
+    softmax + cross-entropy                                                 DenseStep.crossentropy
     everything else                                                         PlainStep, one layer
 
 The gather of the batch's rows goes into the first step. The optimizer needs no rule: parameters,
@@ -17,7 +17,6 @@ import numpy as np
 
 from scratchnet.activations import linear, relu, softmax
 from scratchnet.data import Batches
-from scratchnet.engines.fused import loss
 from scratchnet.engines.fused.steps import ConvStep, DenseStep, PlainStep, Step, every_row
 from scratchnet.layers.base import ActivatedLayer, Array, Layer
 from scratchnet.layers.convolution import Conv2D
@@ -104,7 +103,7 @@ class Plan(StepByStep):
         model.pack()
         self.lowest = model.lowest_trainable()
         self.penalized = any(model.penalties(layer) for layer in model.layers)
-        self.logits = self._logits_step()
+        self.logits, self.top = self._logits_step(), self._merged_loss()
         for step in self.steps:
             if not isinstance(step, PlainStep):
                 _forget(step.layers)
@@ -134,12 +133,15 @@ class Plan(StepByStep):
         model = self.model
         if not self.ready:
             self._get_ready()
+        y_true = self._labels(batch)
+        if self.top is not None:
+            self.top.loss_follows = y_true is not None
         y_pred = self._forward(batch, training=True)
         dy: Any
-        merged = self._softmax_crossentropy(batch)
-        if merged is not None:
-            value, top, dy = merged
+        if self.top is not None and y_true is not None:
+            value, dy = self.top.crossentropy(y_true, 1 / len(y_true))
             value += model.penalty_value() if self.penalized else 0.0
+            top = len(self.steps) - 1
         else:
             value = model.loss_value(batch.y, y_pred, batch.sample_weight, training=True)
             top, dy = self._logits_gradient(batch)
@@ -189,35 +191,30 @@ class Plan(StepByStep):
         z = self.steps[at].layers[0].z
         return at, self.model.loss.on_logits().gradient(batch.y, z, batch.sample_weight)
 
-    def _softmax_crossentropy(self, batch: Batches) -> tuple[float, int, Array] | None:
-        """Loss and dz in one pass over the logits, where loss and batch are of the plain kind.
+    def _merged_loss(self) -> DenseStep | None:
+        """The last step, where the loss can be computed with it: a plain cross-entropy on its
+        logits."""
+        loss, top = self.model.loss, self.steps[-1] if self.steps else None
+        plain = (type(loss) is CategoricalCrossentropy and not loss.label_smoothing) or (
+            type(loss) is SparseCategoricalCrossentropy and loss.ignore_class is None
+        )
+        if not plain or not isinstance(top, DenseStep) or loss.axis != -1:
+            return None
+        if loss.reduction not in ("sum_over_batch_size", "mean"):
+            return None
+        starts_here = top.softmax or (loss.from_logits and top.dense.activation is linear)
+        return top if starts_here else None
 
-        Stands for loss_value and for the loss's gradient on logits.
-        """
-        loss_ = self.model.loss
-        kind = type(loss_)
-        if kind not in (CategoricalCrossentropy, SparseCategoricalCrossentropy):
+    def _labels(self, batch: Batches) -> Array | None:
+        """The labels as one row of probabilities a sample, where the loss is merged; else None."""
+        if self.top is None or batch.sample_weight is not None:
             return None
-        plain = loss_.reduction in ("sum_over_batch_size", "mean") and loss_.axis == -1
-        if not plain or batch.sample_weight is not None or not self.steps:
-            return None
-        at = len(self.steps) - 1
-        top = self.steps[at]
-        if not isinstance(top, DenseStep):
-            return None
-        softmax = top.dense.activation.name == "softmax"
-        if not softmax and not (loss_.from_logits and top.dense.activation.name == "linear"):
-            return None
-        z = top.saved.y
-        if kind is CategoricalCrossentropy and not loss_.label_smoothing:
+        units = self.top.dense.units
+        if type(self.model.loss) is CategoricalCrossentropy:
             y_true = np.ascontiguousarray(batch.y, np.float64)
-        elif kind is SparseCategoricalCrossentropy and loss_.ignore_class is None:
-            y_true = np.zeros(z.shape)
-            y_true[np.arange(len(z)), np.asarray(batch.y).reshape(-1).astype(np.intp)] = 1
-        else:
+            return y_true if y_true.shape == (len(batch.y), units) else None
+        if batch.y.size != len(batch.y):
             return None
-        if y_true.shape != z.shape:
-            return None
-        dz = np.empty_like(z)
-        value = loss.softmax_crossentropy(z, y_true, 1 / len(z), dz)
-        return float(z.dtype.type(value)), at, dz
+        y_true = np.zeros((len(batch.y), units))
+        y_true[np.arange(len(batch.y)), batch.y.reshape(-1).astype(np.intp)] = 1
+        return y_true

@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from scratchnet.activations import relu, softmax
 from scratchnet.engines.fused import convolution, dense, loss
+from scratchnet.engines.fused.elementwise import relu_backward
 from scratchnet.engines.fused.threads import workers_for
 from scratchnet.engines.fused.tile import LONG, VECTOR_BYTES
 from scratchnet.engines.fused.windows import Windows, back, windows
@@ -104,10 +106,9 @@ class DenseStep(Step):
         assert isinstance(layers[0], Dense)
         self.dense: Dense = layers[0]
         self.dropout: Any = layers[1] if len(layers) > 1 else None
-
-    @property
-    def relu(self) -> bool:
-        return self.dense.activation.name == "relu"
+        self.relu = layers[0].activation is relu
+        self.softmax = layers[0].activation is softmax
+        self.loss_follows = False  # whether `crossentropy` will be called, and can make the softmax
 
     def forward(self, x: Array, rows: Rows, training: bool) -> Array:
         kernel = self.dense.params["kernel"]
@@ -131,11 +132,25 @@ class DenseStep(Step):
             )
         if training:
             self.saved = DenseSaved(x, rows, y, scale, shape)
-        if self.dense.activation.name == "softmax":
-            self.dense.z = y.reshape(*shape, U)
+        if self.softmax:
             z, y = y, np.empty((N, U), kind)
-            loss.softmax(z, y)
+            self.dense.z = z.reshape(*shape, U)
+            if training and self.loss_follows:
+                self.probabilities = y
+            else:
+                loss.softmax(z, y)
         return y.reshape(*shape, U)
+
+    def crossentropy(self, y_true: Array, factor: float) -> tuple[float, Array]:
+        """The loss -factor * sum of y_true * log(softmax(z)) of the last training forward, and dz.
+
+        Stands for softmax's forward and the cross-entropy's loss and gradient.
+        """
+        z = self.saved.y
+        dz = np.empty_like(z)
+        y = self.probabilities if self.softmax else _nothing(2, z.dtype.char)
+        value = loss.softmax_crossentropy(z, y_true, factor, y, dz)
+        return float(z.dtype.type(value)), dz
 
     def backward(self, dy: Array, needs_dx: bool) -> Array | None:
         y = self.saved.y
@@ -187,7 +202,7 @@ class ConvStep(Step):
 
     @property
     def relu(self) -> bool:
-        return self.conv.activation.name == "relu"
+        return self.conv.activation is relu
 
     def forward(self, x: Array, rows: Rows, training: bool) -> Array:
         conv, N = self.conv, rows.size
@@ -232,7 +247,8 @@ class ConvStep(Step):
         else:
             if self.relu and kept.windows.per_cell == 1:  # else argmax says where relu let through
                 dz = self.array("dz", dy.shape, kind)
-                loss.relu_backward(dy.reshape(-1), kept.y.reshape(-1), 1.0, dz.reshape(-1))
+                flat, y = dy.reshape(-1), kept.y.reshape(-1)
+                relu_backward(flat, y, y, 0.0, np.inf, 0.0, dz.reshape(-1))
                 dy = dz
             convolution.conv_backward(
                 kept.x, kept.rows, kept.windows, dy, kept.argmax, dkernel, dbias, workers

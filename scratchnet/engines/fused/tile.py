@@ -111,7 +111,12 @@ def make_tile(
 
 
 def pointer(
-    context: Any, b: ir.IRBuilder, signature: Any, arguments: Any, array: int, offset: int | None = None
+    context: Any,
+    b: ir.IRBuilder,
+    signature: Any,
+    arguments: Any,
+    array: int,
+    offset: int | None = None,
 ) -> Any:
     """Where the numbers of an array begin, or the one whose place is another argument."""
     data = context.make_array(signature.args[array])(context, b, arguments[array]).data
@@ -146,11 +151,15 @@ class Vectors:
 
     def load_as(self, pointer: Any, v: int) -> Any:
         """The same of numbers that may be of the other type."""
-        theirs = Vectors(self.b, pointer.type.pointee, self.lanes * number_bytes(pointer.type.pointee))
+        theirs = Vectors(
+            self.b, pointer.type.pointee, self.lanes * number_bytes(pointer.type.pointee)
+        )
         return self.convert(theirs.load(pointer, v), self.number)
 
     def store_as(self, value: Any, pointer: Any, v: int) -> None:
-        theirs = Vectors(self.b, pointer.type.pointee, self.lanes * number_bytes(pointer.type.pointee))
+        theirs = Vectors(
+            self.b, pointer.type.pointee, self.lanes * number_bytes(pointer.type.pointee)
+        )
         theirs.store(self.convert(value, pointer.type.pointee), pointer, v)
 
     def convert(self, value: Any, number: Any) -> Any:
