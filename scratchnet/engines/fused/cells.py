@@ -11,11 +11,14 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from scratchnet.engines.fused.threads import compiled
 from scratchnet.engines.fused.tile import VECTOR_BYTES, VECTORS, Vectors, pointer
 
-__all__ = ["DEAD", "gate_row", "leave", "leave_row", "leave_row_dropped", "spread"]
+__all__ = ["ALL", "DEAD", "GROUP", "equals", "gate_row", "leave", "leave_row", "leave_row_dropped", "lowest", "spread"]
 
 DEAD = 255  # in place of the argmax: relu stopped this gradient
+GROUP = 32  # numbers whose answers, yes or no, are the bits of one integer
+ALL = 2**GROUP - 1
 
 
 @intrinsic
@@ -206,3 +209,41 @@ def gate_row(
         return context.get_dummy_value()
 
     return types.void(dy, i, y, i, dz.dtype, dz, i), emit
+
+
+@intrinsic
+def _equals(typingctx: Any, bytes_: Any, begin: Any, value: Any) -> Any:
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        byte, index = ir.IntType(8), ir.IntType(64)
+        group = ir.VectorType(byte, GROUP)
+        place = pointer(context, b, signature, arguments, 0, 1)
+        ours = b.load(b.bitcast(place, group.as_pointer()), align=1)
+        nothing = ir.Constant(group, ir.Undefined)
+        one = b.insert_element(nothing, b.trunc(arguments[2], byte), ir.Constant(ir.IntType(32), 0))
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), GROUP), [0] * GROUP)
+        same = b.icmp_unsigned("==", ours, b.shuffle_vector(one, nothing, everywhere))
+        return b.zext(b.bitcast(same, ir.IntType(GROUP)), index)
+
+    return types.intp(bytes_, types.intp, types.intp), emit
+
+
+@compiled
+def equals(bytes_, begin, there, value):
+    """Bit i is whether bytes_[begin + i] is this value, for i < there <= GROUP; the others are 1
+    for DEAD, else 0: nobody lives behind the end."""
+    if there == GROUP:
+        return _equals(bytes_, begin, value)
+    bits = 0
+    for i in range(GROUP):
+        bits |= ((bytes_[begin + i] if i < there else DEAD) == value) << i
+    return bits
+
+
+@intrinsic
+def lowest(typingctx: Any, bits: Any) -> Any:
+    """The place of the lowest bit that is 1, of an integer that has one."""
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return b.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.intp(types.intp), emit

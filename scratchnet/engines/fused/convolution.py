@@ -14,8 +14,8 @@ read too many.
 
 import numpy as np
 
-from scratchnet.engines.fused.cells import DEAD, leave, spread
-from scratchnet.engines.fused.packing import every, pack_panels
+from scratchnet.engines.fused.cells import ALL, DEAD, GROUP, equals, leave, lowest, spread
+from scratchnet.engines.fused.packing import copy_row, every, pack_panels
 from scratchnet.engines.fused.threads import compiled, draw, share
 from scratchnet.engines.fused.tile import (
     LONG,
@@ -25,12 +25,14 @@ from scratchnet.engines.fused.tile import (
     long_add,
     short_add,
     tile,
+    tile_add,
 )
 
 __all__ = ["conv_backward", "conv_dx", "conv_forward", "pooled_backward"]
 
 WINDOWS_OF_A_TASK = 64  # at least: so that few rows of the last tile stay empty
 BLOCKS = 16  # partial sums of dkernel, at most
+FILTERS_OF_A_TASK = 16
 GRADIENTS_OF_A_LIST = 32
 WINDOWS_OF_A_SUM = 128
 
@@ -40,14 +42,26 @@ def enter(x, row, windows, room, start):
     """Copy image x[row] with its padding (zeros, which are there already) to room[start:]."""
     H, W, C = windows.H, windows.W, windows.C
     at = start + windows.top * windows.room_row + windows.left * C
+    # slices: an index that is a sum might be below zero, and such a loop becomes no vectors
     if windows.room_row == W * C:
-        image = x[row]
+        image, place = x[row], room[at : at + H * W * C]
         for i in range(H * W * C):
-            room[at + i] = image[i]
+            place[i] = image[i]
         return
     for h in range(H):
         line = x[row, h * W * C : (h + 1) * W * C]
         place = room[at + h * windows.room_row : at + h * windows.room_row + W * C]
+        for i in range(W * C):
+            place[i] = line[i]
+
+
+@compiled
+def leave_room(room, windows, image):
+    """The way back: the image without its padding."""
+    H, W, C = windows.H, windows.W, windows.C
+    for h in range(H):
+        at = (windows.top + h) * windows.room_row + windows.left * C
+        line, place = room[at : at + W * C], image[h * W * C : (h + 1) * W * C]
         for i in range(W * C):
             place[i] = line[i]
 
@@ -168,14 +182,18 @@ def _list_by_filter(dy, argmax, windows, begin, values, at, counts):
     """
     cells, F = dy.shape
     n = at.shape[1]
+    flat = argmax.reshape(-1)
     for cell in range(cells):
         first = cell * windows.per_cell
-        for f in range(F):
-            a = argmax[cell, f]
-            k = counts[f]
-            values[f * n + k] = dy[cell, f]
-            at[f, k] = begin + windows.starts[first + (a if a != DEAD else 0)]
-            counts[f] = k + (a != DEAD)
+        for some in range(0, F, GROUP):
+            bits = equals(flat, cell * F + some, min(GROUP, F - some), DEAD) ^ ALL
+            while bits:
+                f = some + lowest(bits)
+                bits &= bits - 1
+                k = counts[f]
+                values[f * n + k] = dy[cell, f]
+                at[f, k] = begin + windows.starts[first + argmax[cell, f]]
+                counts[f] = k + 1
 
 
 @compiled
@@ -183,26 +201,19 @@ def _list_by_window(dy, argmax, windows, filter_step, values, at, ends):
     """For each window the gradients that it let through, and where their filters begin."""
     cells, F = dy.shape
     per_cell = windows.per_cell
-    heads = np.empty(per_cell + 1, np.intp)
-    total = 0
+    flat = argmax.reshape(-1)
+    k = 0
     for cell in range(cells):
-        heads[:] = 0
-        for f in range(F):
-            a = argmax[cell, f]
-            heads[a if a != DEAD else per_cell] += 1
         for a in range(per_cell):
-            n = heads[a]
-            heads[a] = total
-            total += n
-            ends[cell * per_cell + a] = total
-        heads[per_cell] = total  # the dead are written behind the others, and over
-        for f in range(F):
-            a = argmax[cell, f]
-            slot = a if a != DEAD else per_cell
-            k = heads[slot]
-            values[k] = dy[cell, f]
-            at[k] = f * filter_step
-            heads[slot] = k + (a != DEAD)
+            for some in range(0, F, GROUP):
+                bits = equals(flat, cell * F + some, min(GROUP, F - some), a)
+                while bits:
+                    f = some + lowest(bits)
+                    bits &= bits - 1
+                    values[k] = dy[cell, f]
+                    at[k] = f * filter_step
+                    k += 1
+            ends[cell * per_cell + a] = k
 
 
 @compiled
@@ -243,7 +254,6 @@ def _pooled_tasks(
     alive, alive_at = np.empty(cells * F + F, x.dtype), np.empty(cells * F + F, np.intp)
     ends = np.empty(starts.size, np.intp)
     x_at, origin = every(1, max(cells * F, list_size)), np.zeros(1, np.intp)
-    H, W, C = windows.H, windows.W, windows.C
     task = draw(counter)
     while task < blocks:
         sums, bias_sums = partial[task], partial_bias[task]
@@ -284,38 +294,42 @@ def _pooled_tasks(
                                 first, last, length, back, starts[window] + r * windows.row_gap,
                             )  # fmt: skip
                         first = last
-                for h in range(H):
-                    begin = (windows.top + h) * windows.room_row + windows.left * C
-                    for i in range(W * C):
-                        dx[n, h * W * C + i] = back[begin + i]
+                leave_room(back, windows, dx[n])
         task = draw(counter)
 
 
 @compiled
+def _add_blocks(partial, begin, total):
+    """total[v] = the blocks' sums partial[b, begin + v], added in order."""
+    total[:] = partial[0, begin : begin + total.size]
+    for b in range(1, partial.shape[0]):
+        row = partial[b, begin : begin + total.size]
+        for v in range(total.size):
+            total[v] += row[v]
+
+
+@compiled
 def _turn_tasks(counter, partial, partial_bias, row_step, length, dkernel, dbias):
-    """A task is a row of the window: the blocks' sums added in order, filters last."""
+    """A task is FILTERS_OF_A_TASK filters: the blocks' sums, filters last."""
     K, F = dkernel.shape
-    blocks = partial.shape[0]
     R = K // length
-    total = np.empty(length, partial.dtype)
-    r = draw(counter)
-    while r < R:
-        for f in range(F):
-            begin = (f * R + r) * row_step
+    total = np.empty((FILTERS_OF_A_TASK, length), partial.dtype)
+    task = draw(counter)
+    while task * FILTERS_OF_A_TASK < F:
+        first = task * FILTERS_OF_A_TASK
+        there = min(FILTERS_OF_A_TASK, F - first)
+        for r in range(R):
+            for f in range(there):
+                _add_blocks(partial, ((first + f) * R + r) * row_step, total[f])
             for v in range(length):
-                total[v] = partial[0, begin + v]
-            for b in range(1, blocks):
-                for v in range(length):
-                    total[v] += partial[b, begin + v]
-            for v in range(length):
-                dkernel[r * length + v, f] = total[v]
-        if r == 0:
-            for f in range(dbias.size):
-                sum_ = partial_bias[0, f]
-                for b in range(1, blocks):
-                    sum_ += partial_bias[b, f]
-                dbias[f] = sum_
-        r = draw(counter)
+                row = dkernel[r * length + v, first : first + there]
+                for f in range(there):
+                    row[f] = total[f, v]
+        if dbias.size:
+            bias = np.empty(there, partial_bias.dtype)
+            _add_blocks(partial_bias, first, bias)
+            dbias[first : first + there] = bias
+        task = draw(counter)
 
 
 @compiled
@@ -414,11 +428,16 @@ def _dense_tasks(counter, x, rows, windows, dz, argmax, partial, partial_bias):
                     _pack_gradients(dz, argmax, group + i, first, per_cell, panel, begin)
                 total[:] = 0
                 for i in range(here * each):
+                    row = panel[i * width : (i + 1) * width]
                     for v in range(width):
-                        total[v] += panel[i * width + v]
+                        total[v] += row[v]
                 for v in range(there):
                     bias_sums[first + v] += total[v]
                 for t in range(0, K, ROWS):
+                    if there == width and t + ROWS <= K:
+                        at = t * F + first
+                        tile_add(room, tap_at, t, places, panel, 0, w_at, 0, here * each, sums, at, F)
+                        continue
                     tile(room, tap_at, t, places, panel, 0, w_at, 0, here * each, out, 0, width)
                     for r in range(min(ROWS, K - t)):
                         for v in range(there):
@@ -428,22 +447,15 @@ def _dense_tasks(counter, x, rows, windows, dz, argmax, partial, partial_bias):
 
 @compiled
 def _add_tasks(counter, partial, partial_bias, dkernel, dbias):
-    """A task is a row of dkernel: the blocks' sums added in order."""
+    """A task is a row of dkernel."""
     K, F = dkernel.shape
-    blocks = partial.shape[0]
     k = draw(counter)
     while k < K:
-        for f in range(F):
-            dkernel[k, f] = partial[0, k * F + f]
-        for b in range(1, blocks):
-            for f in range(F):
-                dkernel[k, f] += partial[b, k * F + f]
-        if k == 0:
-            for f in range(dbias.size):
-                total = partial_bias[0, f]
-                for b in range(1, blocks):
-                    total += partial_bias[b, f]
-                dbias[f] = total
+        _add_blocks(partial, k * F, dkernel[k])
+        if k == 0 and dbias.size:
+            bias = np.empty(F, partial_bias.dtype)
+            _add_blocks(partial_bias, 0, bias)
+            dbias[:] = bias
         k = draw(counter)
 
 
@@ -480,13 +492,14 @@ def _dx_tasks(counter, dz, P, Q, back, panels, dx, C):
     room = np.zeros(back.room, dz.dtype)
     row_at = np.empty(ROWS, np.intp)
     w_at = back.w_at * width
-    out = np.empty(ROWS * width, dz.dtype)
+    out, flat = np.empty(ROWS * width, dz.dtype), dx.reshape(-1)
     n = draw(counter)
     while n < N:
         for p in range(P):
             begin = (back.top + p) * back.room_row + back.left * F
+            line, place = dz[n, p * Q * F : (p + 1) * Q * F], room[begin : begin + Q * F]
             for i in range(Q * F):
-                room[begin + i] = dz[n, p * Q * F + i]
+                place[i] = line[i]
         first_row, first_tap = 0, 0
         for phase in range(back.row_ends.size):
             last_row, last_tap = back.row_ends[phase], back.tap_ends[phase]
@@ -501,9 +514,12 @@ def _dx_tasks(counter, dz, P, Q, back, panels, dx, C):
                         out, 0, width,
                     )  # fmt: skip
                     for r in range(here):
-                        pixel = back.pixels[t + r] + panel * width
+                        pixel = n * dx.shape[1] + back.pixels[t + r] + panel * width
+                        if there == width:
+                            copy_row(out, r * width, flat, pixel)
+                            continue
                         for v in range(there):
-                            dx[n, pixel + v] = out[r * width + v]
+                            flat[pixel + v] = out[r * width + v]
             first_row, first_tap = last_row, last_tap
         n = draw(counter)
 
