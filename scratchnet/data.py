@@ -42,6 +42,7 @@ class Batches:
     def x(self) -> Array:
         """The samples."""
         if self._x is None:
+            assert self.taken is not None
             self._x = self.source.take(self.taken, axis=0)
         return self._x
 

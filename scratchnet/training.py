@@ -3,6 +3,7 @@
 One step (forward, loss, backward, update) stands in steps.py; here is the loop around it.
 """
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,8 @@ class Trainer(Steps):
         self._plain_count = 0  # how many of them take no weights: those of metrics=
         self._metric_specs: tuple[Any, Any] = (None, None)
         self._updated: list[tuple[str, str]] | None = None
-        self._plan: tuple[list[Any], Any] | None = None
+        # what the plan was made from, the plan, and the dtype and shape of its input
+        self._plan: tuple[list[Any], Any, Any] | None = None
 
     # ------------------------------------------------------------------ compile
 
@@ -131,10 +133,10 @@ class Trainer(Steps):
         for layer in self._layers:
             made_from += [
                 layer, layer.trainable, layer.activity_regularizer, layer.input_shape,
-                getattr(layer, "activation", None),
+                vars(layer).get("_activation"),
             ]  # fmt: skip
         if self._plan is None or self._plan[0] != made_from:
-            self._plan = made_from, plan(self)
+            self._plan = made_from, plan(self), (np.dtype(self.dtype), self.input_shape[1:])
         self._plan[1].begin()
         return self._plan[1]
 
@@ -353,9 +355,11 @@ class Trainer(Steps):
 
     def predict_on_batch(self: Any, x: Any) -> Array:
         """The output for this batch."""
-        plain = type(x) is np.ndarray and x.dtype == self.dtype and self.built and len(x) > 0
-        if plain and x.shape[1:] == self.input_shape[1:] and np.isfinite(x.sum()):
-            return self._steps().predict(Batches(x))  # type: ignore[no-any-return]
+        # for one image the checks of `data.check` take longer than the network
+        if self._plan is not None and type(x) is np.ndarray:
+            steps, (dtype, shape) = self._steps(), self._plan[2]
+            if x.dtype == dtype and x.shape[1:] == shape and len(x) and isfinite(x.sum()):
+                return steps.predict(Batches(x))  # type: ignore[no-any-return]
         batch = data.check(self, x)
         self.build((None, *batch.x.shape[1:]))
         return self._steps().predict(batch)  # type: ignore[no-any-return]

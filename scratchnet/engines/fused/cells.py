@@ -14,7 +14,18 @@ from numba.extending import intrinsic
 from scratchnet.engines.fused.threads import compiled
 from scratchnet.engines.fused.tile import VECTOR_BYTES, VECTORS, Vectors, pointer
 
-__all__ = ["ALL", "DEAD", "GROUP", "equals", "gate_row", "leave", "leave_row", "leave_row_dropped", "lowest", "spread"]
+__all__ = [
+    "ALL",
+    "DEAD",
+    "GROUP",
+    "equals",
+    "gate_row",
+    "leave",
+    "leave_row",
+    "leave_row_dropped",
+    "lowest",
+    "spread",
+]
 
 DEAD = 255  # in place of the argmax: relu stopped this gradient
 GROUP = 32  # numbers whose answers, yes or no, are the bits of one integer
@@ -194,7 +205,7 @@ def _leaving(lanes: Vectors, sums: Any, bias: Any, relu: Any, v: int) -> Any:
 def gate_row(
     typingctx: Any, dy: Any, dy_from: Any, y: Any, y_from: Any, scale: Any, dz: Any, dz_from: Any
 ) -> Any:
-    """Back through relu and dropout: dz[v] = dy[v] * scale where y[v] > 0, else 0, for v < WIDTH."""
+    """WIDTH numbers, back through relu and dropout: dz = dy * scale where y > 0, else 0."""
     i = types.intp
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:

@@ -31,6 +31,7 @@ from scratchnet.engines.fused.tile import (
 __all__ = ["conv_backward", "conv_dx", "conv_forward", "pooled_backward"]
 
 WINDOWS_OF_A_TASK = 64  # at least: so that few rows of the last tile stay empty
+FEW_WINDOWS = 2 * ROWS
 BLOCKS = 16  # partial sums of dkernel, at most
 FILTERS_OF_A_TASK = 16
 GRADIENTS_OF_A_LIST = 32
@@ -109,10 +110,16 @@ def _leave(block, begin, cells, per_cell, bias, relu, first, y, argmax, row, sma
 
 
 @compiled
-def _forward_tasks(counter, x, rows, windows, panels, bias, relu, images, y, argmax):
-    """A task is so many images."""
-    N = rows.size
+def _forward_tasks(
+    counter, x, rows, windows, kernel, panels, bias, relu, images, parts, y, argmax
+):  # fmt: skip
+    """A task is so many images under a part of the panels. If `panels` is empty it packs them, or
+    reads the kernel where it lies: for so few windows packing is most of the work."""
+    N, (K, F) = rows.size, kernel.shape
     width = WIDTH_BYTES // x.itemsize
+    total = bias.size // width
+    direct = panels.size == 0 and images * windows.starts.size <= FEW_WINDOWS and F % width == 0
+    own, flat = np.empty((1 if panels.size == 0 else 0, K * width), x.dtype), kernel.reshape(-1)
     starts, taps, per_cell = windows.starts, windows.taps, windows.per_cell
     cells = starts.size // per_cell
     room = np.zeros(images * windows.room, x.dtype)
@@ -122,21 +129,24 @@ def _forward_tasks(counter, x, rows, windows, panels, bias, relu, images, y, arg
             row_at[i * starts.size + s] = i * windows.room + starts[s]
     for r in range(ROWS):  # rows of the last tile that belong to no window
         row_at[images * starts.size + r] = 0
-    w_at = every(width, taps.size)
+    w_at = every(F if direct else width, K)
     block = np.empty((images * starts.size + ROWS) * width, x.dtype)
     row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
     no_argmax = np.empty((0, 0), np.uint8)
     task = draw(counter)
-    while task * images < N:
-        first = task * images
+    while task // parts * images < N:
+        first, part = task // parts * images, task % parts
         here = min(images, N - first)
         for i in range(here):
             enter(x, rows[first + i], windows, room, i * windows.room)
-        for p in range(panels.shape[0]):
+        for p in range(part * total // parts, (part + 1) * total // parts):
+            if own.size and not direct:
+                pack_panels(kernel, p * width, own)
+            panel = flat if direct else own[0] if own.size else panels[p]
+            begin = p * width if direct else 0
             for t in range(0, here * starts.size, ROWS):
-                tile(
-                    room, row_at, t, taps, panels[p], 0, w_at, 0, taps.size, block, t * width, width
-                )
+                at = t * width
+                tile(room, row_at, t, taps, panel, begin, w_at, 0, K, block, at, width)
             for i in range(here):
                 _leave(
                     block, i * starts.size * width, cells, per_cell, bias, relu, p * width,
@@ -158,17 +168,22 @@ def conv_forward(x, rows, windows, kernel, bias, relu, y, argmax, workers):
     K, F = kernel.shape
     width = WIDTH_BYTES // x.itemsize
     images = min(max(1, WINDOWS_OF_A_TASK // windows.starts.size), max(1, rows.size))
-    panels = np.empty(((F + width - 1) // width, K * width), x.dtype)
-    whole = np.zeros(panels.shape[0] * width, x.dtype)  # the bias, for whole panels
-    for f in range(F):
-        whole[f] = bias[f]
+    total = (F + width - 1) // width
+    whole = np.zeros(total * width, x.dtype)  # the bias, for whole panels
+    whole[:F] = bias
+    alone = rows.size <= images  # then the panels are the tasks
+    panels = np.empty((0 if alone else total, K * width), x.dtype)
     counters = np.zeros((2, 8), np.intp)
-    share(workers, _panel_tasks, (counters[0], kernel, panels))
+    if not alone:
+        share(workers, _panel_tasks, (counters[0], kernel, panels))
     share(
         workers,
         _forward_tasks,
-        (counters[1], x, rows, windows, panels, whole, relu, images, y, argmax),
-    )
+        (
+            counters[1], x, rows, windows, kernel, panels, whole, relu, images,
+            total if alone else 1, y, argmax,
+        ),
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------ backward, pooled
@@ -436,7 +451,9 @@ def _dense_tasks(counter, x, rows, windows, dz, argmax, partial, partial_bias):
                 for t in range(0, K, ROWS):
                     if there == width and t + ROWS <= K:
                         at = t * F + first
-                        tile_add(room, tap_at, t, places, panel, 0, w_at, 0, here * each, sums, at, F)
+                        tile_add(
+                            room, tap_at, t, places, panel, 0, w_at, 0, here * each, sums, at, F
+                        )
                         continue
                     tile(room, tap_at, t, places, panel, 0, w_at, 0, here * each, out, 0, width)
                     for r in range(min(ROWS, K - t)):

@@ -186,38 +186,41 @@ def dense_forward(x, rows, kernel, bias, relu, keep, scale, y, workers):
 
 
 @compiled
-def dense_few(x, kernel, bias, relu, y):
+def dense_few(x, rows, kernel, bias, relu, y):
     """dense_forward for a few rows: the kernel is read where it lies, and only for x that is not 0.
 
     Packing a kernel costs as much as multiplying it with ROWS rows.
     """
-    N, D = x.shape
-    U = kernel.shape[1]
+    D, U = kernel.shape
     lanes = LONG * VECTOR_BYTES // kernel.itemsize
-    values, w_at, x_at = np.empty(D, x.dtype), np.empty(D, np.intp), every(1, D)
+    values, w_at, x_at = np.empty(D + 1, x.dtype), np.empty(D + 1, np.intp), every(1, D)
     row_at, out = np.zeros(1, np.intp), np.empty(lanes, x.dtype)
     flat = kernel.reshape(-1)
     whole, zero = U // lanes * lanes, kernel.dtype.type(0)
     total = np.empty(U - whole, np.float64)
-    for n in range(N):
+    for n in range(rows.size):
+        row, z = x[rows[n]], y[n]
         count = 0
         for d in range(D):
-            values[count] = x[n, d]
-            w_at[count] = d * U
-            count += x[n, d] != 0
+            values[count] = row[d]
+            w_at[count] = d
+            count += row[d] != 0
+        total[:] = 0
+        if whole < U:  # the columns behind the last whole tile
+            for j in range(count):
+                rest, value = kernel[w_at[j], whole:], np.float64(values[j])
+                for u in range(total.size):
+                    total[u] += value * rest[u]
+        for j in range(count):
+            w_at[j] *= U
         for first in range(0, whole, lanes):
             long_tile(values, row_at, 0, x_at, flat, first, w_at, 0, count, out, 0, 0)
-            for v in range(lanes):
-                y[n, first + v] = out[v]
-        total[:] = 0
-        for j in range(count):
-            for u in range(whole, U):
-                total[u - whole] += np.float64(values[j]) * flat[w_at[j] + u]
-        for u in range(whole, U):
-            y[n, u] = total[u - whole]
+            z[first : first + lanes] = out
+        for u in range(total.size):
+            z[whole + u] = total[u]
         for u in range(U):
-            z = y[n, u] + bias[u]
-            y[n, u] = zero if relu and z <= 0 else z
+            v = z[u] + bias[u]
+            z[u] = zero if relu and v <= 0 else v
 
 
 @compiled

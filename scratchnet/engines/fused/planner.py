@@ -114,8 +114,9 @@ class Plan(StepByStep):
         rows: Any = batch.taken
         # kernels are compiled for arrays that can be written to, of the model's type, in order
         plain = x.dtype == self.model.dtype and x.flags.c_contiguous and x.flags.writeable
-        if rows is None or not plain:
-            x = np.require(batch.x, self.model.dtype, ["C", "W"])
+        if not plain:
+            x, rows = np.require(batch.x, self.model.dtype, ["C", "W"]), None
+        if rows is None:
             rows = every_row(len(x))
         for step in self.steps:
             x = step.forward(x, rows, training)

@@ -30,7 +30,9 @@ PARALLEL = "scratchnet_parallel"  # the name under which compiled code finds `_p
 
 TAKEN, GENERATION, BODY, DATA, SEATS, OPEN, INSIDE, SLEEPERS, SLOTS = range(9)
 LINE = 8  # numbers in a cache line
-LOOKS = 12000  # at the board before a helper sleeps: about 240 microseconds, Python's part of a step
+LOOKS = (
+    12000  # at the board before a helper sleeps: about 240 microseconds, Python's part of a step
+)
 
 _board = np.zeros((SLOTS + 1) * LINE, np.int64)
 _lock, _bell = ctypes.create_string_buffer(256), ctypes.create_string_buffer(256)

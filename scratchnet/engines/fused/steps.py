@@ -111,6 +111,8 @@ class DenseStep(Step):
         self.loss_follows = False  # whether `crossentropy` will be called, and can make the softmax
 
     def forward(self, x: Array, rows: Rows, training: bool) -> Array:
+        if rows.size <= FEW and x.ndim == 2 and not training:
+            return self._few(x, rows)
         kernel = self.dense.params["kernel"]
         D, U = kernel.shape
         shape = (rows.size, *x.shape[1:-1])
@@ -123,13 +125,8 @@ class DenseStep(Step):
             keep = _as_mask(self.dropout.draw_mask((*shape, U)), (*shape, U)).reshape(N, U)
             scale = 1 / (1 - self.dropout.rate) if self.dropout.rate < 1 else 0.0
         bias = self.dense.params["bias"] if self.dense.use_bias else _zeros(U, kind.char)
-        if N <= FEW and not training:
-            dense.dense_few(x[rows], kernel, bias, self.relu, y)
-        else:
-            workers = workers_for(N * D * U)
-            dense.dense_forward(
-                x, rows, kernel, bias, self.relu, keep, kind.type(scale), y, workers
-            )
+        workers = workers_for(N * D * U)
+        dense.dense_forward(x, rows, kernel, bias, self.relu, keep, kind.type(scale), y, workers)
         if training:
             self.saved = DenseSaved(x, rows, y, scale, shape)
         if self.softmax:
@@ -140,6 +137,19 @@ class DenseStep(Step):
             else:
                 loss.softmax(z, y)
         return y.reshape(*shape, U)
+
+    def _few(self, x: Array, rows: Rows) -> Array:
+        """A prediction of a few rows, with as little around it as can be."""
+        layer, kernel = self.dense, self.dense.params["kernel"]
+        U = kernel.shape[1]
+        y = np.empty((rows.size, U), x.dtype)
+        bias = layer.params["bias"] if layer.use_bias else _zeros(U, x.dtype.char)
+        dense.dense_few(x, rows, kernel, bias, self.relu, y)
+        if self.softmax:
+            layer.z = z = y
+            y = np.empty_like(z)
+            loss.softmax(z, y)
+        return y
 
     def crossentropy(self, y_true: Array, factor: float) -> tuple[float, Array]:
         """The loss -factor * sum of y_true * log(softmax(z)) of the last training forward, and dz.
@@ -199,35 +209,40 @@ class ConvStep(Step):
         assert isinstance(layers[0], Conv2D)
         self.conv: Conv2D = layers[0]
         self.pool: Any = layers[1] if len(layers) > 1 else None
-
-    @property
-    def relu(self) -> bool:
-        return self.conv.activation is relu
+        self.relu = layers[0].activation is relu
+        self._geometry: dict[tuple[int, ...], Geometry] = {}
 
     def forward(self, x: Array, rows: Rows, training: bool) -> Array:
-        conv, N = self.conv, rows.size
-        R, S, _, F = conv.params["kernel"].shape
-        _, P, Q, _ = conv.compute_output_shape(x.shape)
-        sides = padding_amounts(x.shape[1:3], conv.window, conv.strides, conv.padding)
-        sizes = x.shape[1:], sides, (R, S), conv.strides, conv.dilation_rate
-        pool = None if self.pool is None else self.pool.pool_size
-        where = windows(*sizes, pool)
-        if self.pool is not None:
-            self.pool.compute_output_shape((N, P, Q, F))  # raises where the image is too small
-        a, b = pool or (1, 1)
-        shape = (N, (P // a) * (Q // b), F)
+        conv, N, F = self.conv, rows.size, self.conv.filters
+        known = self._geometry.get(x.shape[1:])
+        if known is None:
+            known = self._geometry[x.shape[1:]] = self._measure(x.shape[1:])
+        shape = (N, known.P * known.Q, F)
         y = self.array("y", shape, x.dtype) if training else np.empty(shape, x.dtype)
         argmax = NO_ARGMAX
-        if pool and training:
+        if self.pool is not None and training:
             argmax = self.array("argmax", shape, np.uint8)
         bias = conv.params["bias"] if conv.use_bias else _zeros(F, x.dtype.char)
         kernel = conv.params["kernel"].reshape(-1, F)
-        x = x.reshape(len(x), -1)
+        x, where = x.reshape(len(x), -1), known.windows
         workers = workers_for(N * where.starts.size * kernel.size)
         convolution.conv_forward(x, rows, where, kernel, bias, self.relu, y, argmax, workers)
         if training:
-            self.saved = ConvSaved(x, rows, y, argmax, sizes, where, (P, Q))
-        return y.reshape(N, P // a, Q // b, F)
+            self.saved = ConvSaved(x, rows, y, argmax, known.sizes, where, known.output)
+        return y.reshape(N, known.P, known.Q, F)
+
+    def _measure(self, image: tuple[int, ...]) -> "Geometry":
+        """Where everything lies for images (H, W, C); raises where they are too small."""
+        conv = self.conv
+        _, P, Q, F = conv.compute_output_shape((1, *image))
+        H, W, _ = image
+        sides = padding_amounts((H, W), conv.window, conv.strides, conv.padding)
+        sizes = image, sides, conv.kernel_size, conv.strides, conv.dilation_rate
+        if self.pool is None:
+            return Geometry(sizes, windows(*sizes, None), (P, Q), P, Q)
+        self.pool.compute_output_shape((1, P, Q, F))
+        a, b = self.pool.pool_size
+        return Geometry(sizes, windows(*sizes, (a, b)), (P, Q), P // a, Q // b)
 
     def backward(self, dy: Array, needs_dx: bool) -> Array | None:
         conv, kept = self.conv, self.saved
@@ -276,6 +291,16 @@ class ConvStep(Step):
             i, j = divmod(window, b)
             dz[:, i : P // a * a : a, j : Q // b * b : b] = chosen
         return dz
+
+
+class Geometry(NamedTuple):
+    """Where everything lies for images of one size."""
+
+    sizes: tuple[Any, ...]  # image, sides, kernel, strides, dilation
+    windows: Windows
+    output: tuple[int, int]  # rows and columns of the convolution's output, without pooling
+    P: int  # rows of what leaves the step
+    Q: int  # columns
 
 
 class ConvSaved(NamedTuple):
