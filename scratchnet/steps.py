@@ -22,6 +22,8 @@ __all__ = ["StepByStep", "Steps"]
 class StepByStep:
     """The steps of a model, layer by layer: what every engine can do."""
 
+    rows_at_once = 1  # for a prediction where nobody looks at the batches: at least one batch
+
     def __init__(self, model: "Sequential") -> None:
         self.model: Any = model
 

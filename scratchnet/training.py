@@ -217,7 +217,7 @@ class Trainer(Steps):
         self.build((None, *train.x.shape[1:]))
         self._check_layout()
         calls = self._callbacks(callbacks, verbose, epochs, len(train), add_history=True)
-        steps, follows = self._steps(), calls.follows_batches
+        steps, follows = self._steps(), calls.follows("train")
         tally = Tally(self, watched=follows)
         self.stop_training = False
         epoch_logs: dict[str, float] = {}
@@ -313,6 +313,8 @@ class Trainer(Steps):
         self.build((None, *batches.x.shape[1:]))
         calls = self._callbacks(callbacks, verbose, 1, len(batches))
         doer, outputs = self._steps(), []
+        if not calls.follows("predict"):
+            batches.batch_size *= max(1, doer.rows_at_once // batches.batch_size)
         calls.on_predict_begin()
         for step, batch in enumerate(batches.batches(0)):
             calls.on_predict_batch_begin(step)

@@ -50,10 +50,11 @@ class CallbackList(Callback):
         self.set_model(model)
         self.set_params(params)
 
-    @property
-    def follows_batches(self) -> bool:
-        """Whether a callback has something to do at every batch of `fit`."""
-        hooks = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
+    def follows(self, mode: str) -> bool:
+        """Whether a callback has something to do at every batch of mode "train" or "predict"."""
+        hooks = [f"on_{mode}_batch_begin", f"on_{mode}_batch_end"]
+        if mode == "train":
+            hooks += ["on_batch_begin", "on_batch_end"]
         return any(
             getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook)
             for callback in self.callbacks

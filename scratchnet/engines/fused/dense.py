@@ -6,6 +6,8 @@ rows of a tile is left out.
     forward    y = x @ kernel          tiles of x's rows, panels of the kernel's columns
     dkernel    x.T @ dz                tiles of x's columns, panels of dz's columns
     dx         dz @ kernel.T           tiles of dz's rows, panels of the kernel's rows
+
+Which kernel a product takes is decided in Python, so that nothing is compiled that is not needed.
 """
 
 import numpy as np
@@ -160,7 +162,6 @@ def _narrow(x, rows, kernel, bias, relu, keep, scale, y, workers):
     share(workers, _narrow_tasks, (counter, x, rows, panels, bias, relu, keep, scale, y))
 
 
-@compiled
 def dense_forward(x, rows, kernel, bias, relu, keep, scale, y, workers):
     """y[n] = f(x[rows[n]] @ kernel + bias) * keep[n] * scale
 
@@ -174,15 +175,11 @@ def dense_forward(x, rows, kernel, bias, relu, keep, scale, y, workers):
     if U <= NARROW:
         _narrow(x, rows, kernel, bias, relu, keep, scale, y, workers)
         return
-    width = WIDTH_BYTES // (8 if rows.size <= ROWS else x.itemsize)
-    total = (U + width - 1) // width
-    size = (total if total < FEW_PANELS else 0, D * width)
-    if rows.size <= ROWS:
-        exact = np.empty(size, np.float64)
-        _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, exact)
-    else:
-        panels = np.empty(size, x.dtype)
-        _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, panels)
+    sums = np.dtype(np.float64) if rows.size <= ROWS else x.dtype
+    width = WIDTH_BYTES // sums.itemsize
+    total = -(-U // width)
+    panels = np.empty((total if total < FEW_PANELS else 0, D * width), sums)
+    _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, panels)
 
 
 @compiled
@@ -297,16 +294,13 @@ def _dx(dz, kernel, dx, workers, out):
     share(workers, _dx_tasks, (counters[1], values, w_at, counts, kernel, dx, out))
 
 
-@compiled
 def dense_dx(dz, kernel, dx, workers):
     """dx = dz @ kernel.T
 
     dz (N, U)   kernel (D, U)   dx (N, D), overwritten   sums in float64 for few rows
     """
-    if dz.shape[0] <= ROWS:
-        _dx(dz, kernel, dx, workers, np.empty(ROWS * (WIDTH_BYTES // 8), np.float64))
-    else:
-        _dx(dz, kernel, dx, workers, np.empty(ROWS * (WIDTH_BYTES // dz.itemsize), dz.dtype))
+    sums = np.dtype(np.float64) if len(dz) <= ROWS else dz.dtype
+    _dx(dz, kernel, dx, workers, np.empty(ROWS * WIDTH_BYTES // sums.itemsize, sums))
 
 
 @compiled
@@ -336,6 +330,16 @@ def _dkernel_tasks(counter, x, rows, panels, dkernel):
 
 
 @compiled
+def _backward(x, rows, dy, y, scale, dz, dkernel, dbias, workers):
+    """dense_backward without dx"""
+    N, U = dz.shape
+    width = WIDTH_BYTES // x.itemsize
+    panels = np.empty(((U + width - 1) // width, N * width), x.dtype)
+    counters = np.zeros((2, 8), np.intp)
+    share(workers, _dz_tasks, (counters[0], dy, y, scale, dz, panels, dbias))
+    share(workers, _dkernel_tasks, (counters[1], x, rows, panels, dkernel))
+
+
 def dense_backward(x, rows, dy, y, scale, dz, kernel, dkernel, dbias, dx, workers):
     """dkernel = x[rows].T @ dz, dbias = dz summed over n, dx = dz @ kernel.T
 
@@ -344,11 +348,6 @@ def dense_backward(x, rows, dy, y, scale, dz, kernel, dkernel, dbias, dx, worker
     x (M, D)   rows (N,)   dy, y, dz (N, U)   kernel, dkernel (D, U)   dbias (U,), or (0,) for none
     dx (N, D), or (0, 0) where nobody asks for it; dz, dkernel, dbias and dx are overwritten
     """
-    N, U = dz.shape
-    width = WIDTH_BYTES // x.itemsize
-    panels = np.empty(((U + width - 1) // width, N * width), x.dtype)
-    counters = np.zeros((2, 8), np.intp)
-    share(workers, _dz_tasks, (counters[0], dy, y, scale, dz, panels, dbias))
-    share(workers, _dkernel_tasks, (counters[1], x, rows, panels, dkernel))
+    _backward(x, rows, dy, y, scale, dz, dkernel, dbias, workers)
     if dx.size:
         dense_dx(dz, kernel, dx, workers)

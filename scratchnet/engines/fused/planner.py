@@ -89,6 +89,8 @@ def _apart(conv: Conv2D, pool: Any) -> bool:
 class Plan(StepByStep):
     """The steps of a model, merged."""
 
+    rows_at_once = 512
+
     def __init__(self, model: "Sequential", steps: list[Step]) -> None:
         super().__init__(model)
         self.steps = steps
