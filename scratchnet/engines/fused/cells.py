@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from scratchnet.engines.fused.threads import compiled
+from scratchnet.engines.fused.threads import inner
 from scratchnet.engines.fused.tile import VECTOR_BYTES, VECTORS, Vectors, pointer
 
 __all__ = [
@@ -238,7 +238,7 @@ def _equals(typingctx: Any, bytes_: Any, begin: Any, value: Any) -> Any:
     return types.intp(bytes_, types.intp, types.intp), emit
 
 
-@compiled
+@inner
 def equals(bytes_, begin, there, value):
     """Bit i is whether bytes_[begin + i] is this value, for i < there <= GROUP; the others are 1
     for DEAD, else 0: nobody lives behind the end."""

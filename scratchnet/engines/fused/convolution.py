@@ -16,7 +16,7 @@ import numpy as np
 
 from scratchnet.engines.fused.cells import ALL, DEAD, GROUP, equals, leave, lowest, spread
 from scratchnet.engines.fused.packing import copy_row, every, pack_panels
-from scratchnet.engines.fused.threads import compiled, draw, share
+from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
     LONG,
     ROWS,
@@ -38,7 +38,7 @@ GRADIENTS_OF_A_LIST = 32
 WINDOWS_OF_A_SUM = 128
 
 
-@compiled
+@inner
 def enter(x, row, windows, room, start):
     """Copy image x[row] with its padding (zeros, which are there already) to room[start:]."""
     H, W, C = windows.H, windows.W, windows.C
@@ -56,7 +56,7 @@ def enter(x, row, windows, room, start):
             place[i] = line[i]
 
 
-@compiled
+@inner
 def leave_room(room, windows, image):
     """The way back: the image without its padding."""
     H, W, C = windows.H, windows.W, windows.C
@@ -67,7 +67,7 @@ def leave_room(room, windows, image):
             place[i] = line[i]
 
 
-@compiled
+@inner
 def pack_kernel_transposed(kernel, first, panel):
     """panel[((r * S + s) * F + f) * width + v] = kernel[r, s, first + v, f], zeros after C."""
     T, C, F = kernel.shape
@@ -79,7 +79,7 @@ def pack_kernel_transposed(kernel, first, panel):
                 panel[(t * F + f) * width + v] = w
 
 
-@compiled
+@tasks
 def _panel_tasks(counter, kernel, panels):
     p = draw(counter)
     while p < panels.shape[0]:
@@ -87,7 +87,7 @@ def _panel_tasks(counter, kernel, panels):
         p = draw(counter)
 
 
-@compiled
+@inner
 def _leave(block, begin, cells, per_cell, bias, relu, first, y, argmax, row, small):
     """From the sums of one panel to the output of one image, cell by cell (cells.py)."""
     F = y.shape[1]
@@ -109,7 +109,7 @@ def _leave(block, begin, cells, per_cell, bias, relu, first, y, argmax, row, sma
                 argmax[cell, first + v] = small[v]
 
 
-@compiled
+@tasks
 def _forward_tasks(
     counter, x, rows, windows, kernel, panels, bias, relu, images, parts, y, argmax
 ):  # fmt: skip
@@ -170,7 +170,8 @@ def conv_forward(x, rows, windows, kernel, bias, relu, y, argmax, workers):
     images = min(max(1, WINDOWS_OF_A_TASK // windows.starts.size), max(1, rows.size))
     total = (F + width - 1) // width
     whole = np.zeros(total * width, x.dtype)  # the bias, for whole panels
-    whole[:F] = bias
+    for f in range(F):
+        whole[f] = bias[f]
     alone = rows.size <= images  # then the panels are the tasks
     panels = np.empty((0 if alone else total, K * width), x.dtype)
     counters = np.zeros((2, 8), np.intp)
@@ -189,7 +190,7 @@ def conv_forward(x, rows, windows, kernel, bias, relu, y, argmax, workers):
 # ------------------------------------------------------------------ backward, pooled
 
 
-@compiled
+@inner
 def _list_by_filter(dy, argmax, windows, begin, values, at, counts):
     """Append to each filter's list the living gradients of one image, and where their windows lie.
 
@@ -211,7 +212,7 @@ def _list_by_filter(dy, argmax, windows, begin, values, at, counts):
                 counts[f] = k + 1
 
 
-@compiled
+@inner
 def _list_by_window(dy, argmax, windows, filter_step, values, at, ends):
     """For each window the gradients that it let through, and where their filters begin."""
     cells, F = dy.shape
@@ -231,7 +232,7 @@ def _list_by_window(dy, argmax, windows, filter_step, values, at, ends):
             ends[cell * per_cell + a] = k
 
 
-@compiled
+@inner
 def _stripe(values, origin, x_at, w, begin, w_at, first, last, length, out, at):
     """out[at + v] += sum over j of values[origin + j] * w[begin + w_at[j] + v], v < length or more
 
@@ -250,7 +251,7 @@ def _stripe(values, origin, x_at, w, begin, w_at, first, last, length, out, at):
             v += half
 
 
-@compiled
+@tasks
 def _pooled_tasks(
     counter, x, rows, windows, dy, argmax, filters, row_step, partial, partial_bias, dx
 ):  # fmt: skip
@@ -313,17 +314,27 @@ def _pooled_tasks(
         task = draw(counter)
 
 
-@compiled
+@inner
 def _add_blocks(partial, begin, total):
     """total[v] = the blocks' sums partial[b, begin + v], added in order."""
-    total[:] = partial[0, begin : begin + total.size]
-    for b in range(1, partial.shape[0]):
+    total[:] = 0
+    for b in range(partial.shape[0]):
         row = partial[b, begin : begin + total.size]
         for v in range(total.size):
             total[v] += row[v]
 
 
-@compiled
+@inner
+def _add_bias_blocks(partial_bias, first, dbias):
+    """The same for a bias, whose sums are float64 and are rounded once."""
+    for f in range(dbias.size):
+        total = 0.0
+        for b in range(partial_bias.shape[0]):
+            total += partial_bias[b, first + f]
+        dbias[f] = total
+
+
+@tasks
 def _turn_tasks(counter, partial, partial_bias, row_step, length, dkernel, dbias):
     """A task is FILTERS_OF_A_TASK filters: the blocks' sums, filters last."""
     K, F = dkernel.shape
@@ -341,9 +352,7 @@ def _turn_tasks(counter, partial, partial_bias, row_step, length, dkernel, dbias
                 for f in range(there):
                     row[f] = total[f, v]
         if dbias.size:
-            bias = np.empty(there, partial_bias.dtype)
-            _add_blocks(partial_bias, first, bias)
-            dbias[first : first + there] = bias
+            _add_bias_blocks(partial_bias, first, dbias[first : first + there])
         task = draw(counter)
 
 
@@ -386,7 +395,7 @@ def pooled_backward(x, rows, windows, dy, argmax, kernel, dkernel, dbias, dx, wo
 # ------------------------------------------------------------------ backward, every gradient
 
 
-@compiled
+@inner
 def _pack_gradients(dz, argmax, n, first, per_cell, panel, begin):
     """dz of one image and one panel of filters, a row for each window, from panel[begin] on."""
     _, cells, F = dz.shape
@@ -406,7 +415,7 @@ def _pack_gradients(dz, argmax, n, first, per_cell, panel, begin):
                 panel[at + v] = dz[n, cell, f] if alive else dz.dtype.type(0)
 
 
-@compiled
+@tasks
 def _dense_tasks(counter, x, rows, windows, dz, argmax, partial, partial_bias):
     """A task is a block of images: its partial sum of dkernel and dbias."""
     N, F = dz.shape[0], dz.shape[2]
@@ -462,7 +471,7 @@ def _dense_tasks(counter, x, rows, windows, dz, argmax, partial, partial_bias):
         task = draw(counter)
 
 
-@compiled
+@tasks
 def _add_tasks(counter, partial, partial_bias, dkernel, dbias):
     """A task is a row of dkernel."""
     K, F = dkernel.shape
@@ -470,9 +479,7 @@ def _add_tasks(counter, partial, partial_bias, dkernel, dbias):
     while k < K:
         _add_blocks(partial, k * F, dkernel[k])
         if k == 0 and dbias.size:
-            bias = np.empty(F, partial_bias.dtype)
-            _add_blocks(partial_bias, 0, bias)
-            dbias[:] = bias
+            _add_bias_blocks(partial_bias, 0, dbias)
         k = draw(counter)
 
 
@@ -493,7 +500,7 @@ def conv_backward(x, rows, windows, dz, argmax, dkernel, dbias, workers):
     share(workers, _add_tasks, (counters[1], partial, partial_bias, dkernel, dbias))
 
 
-@compiled
+@tasks
 def _turned_panel_tasks(counter, kernel, panels):
     p = draw(counter)
     while p < panels.shape[0]:
@@ -501,7 +508,7 @@ def _turned_panel_tasks(counter, kernel, panels):
         p = draw(counter)
 
 
-@compiled
+@tasks
 def _dx_tasks(counter, dz, P, Q, back, panels, dx, C):
     """A task is an image."""
     N, F = dz.shape[0], dz.shape[1] // (P * Q)

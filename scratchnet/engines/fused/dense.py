@@ -22,7 +22,7 @@ from scratchnet.engines.fused.packing import (
     pack_panels,
     pack_rows,
 )
-from scratchnet.engines.fused.threads import compiled, draw, share
+from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
     LONG,
     NARROW_BYTES,
@@ -44,7 +44,7 @@ FEW_PANELS = 8  # and fewer are cut into parts of the rows
 PARTS = 4
 
 
-@compiled
+@tasks
 def _pack_tasks(counter, x, rows, width, values, w_at, counts, kernel, panels):
     """A task is a tile of x, or a panel of the kernel."""
     tiles = counts.size
@@ -58,7 +58,7 @@ def _pack_tasks(counter, x, rows, width, values, w_at, counts, kernel, panels):
         task = draw(counter)
 
 
-@compiled
+@inner
 def _leave_some(out, begin, there, bias, first, relu, keep, scale, y, at):
     """What leave_row and leave_row_dropped do, for the last few columns."""
     zero = y.dtype.type(0)
@@ -70,7 +70,7 @@ def _leave_some(out, begin, there, bias, first, relu, keep, scale, y, at):
         y[at + v] = z
 
 
-@compiled
+@tasks
 def _forward_tasks(counter, values, w_at, counts, kernel, panels, bias, relu, keep, scale, y):
     """A task is some panels of the kernel, which it packs; or, if they are few and `panels` has
     them, a part of the rows under one of them."""
@@ -127,7 +127,7 @@ def _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, panels):
     )
 
 
-@compiled
+@tasks
 def _narrow_tasks(counter, x, rows, panels, bias, relu, keep, scale, y):
     """A task is NARROW_ROWS rows, which are read where they lie; the sums are float64."""
     (N, U), D = y.shape, x.shape[1]
@@ -212,7 +212,8 @@ def dense_few(x, rows, kernel, bias, relu, y):
             w_at[j] *= U
         for first in range(0, whole, lanes):
             long_tile(values, row_at, 0, x_at, flat, first, w_at, 0, count, out, 0, 0)
-            z[first : first + lanes] = out
+            for v in range(lanes):
+                z[first + v] = out[v]
         for u in range(total.size):
             z[whole + u] = total[u]
         for u in range(U):
@@ -220,7 +221,7 @@ def dense_few(x, rows, kernel, bias, relu, y):
             z[u] = zero if relu and v <= 0 else v
 
 
-@compiled
+@tasks
 def _dz_tasks(counter, dy, y, scale, dz, panels, dbias):
     """A task is a panel of dz: made from dy and y if there is a y, packed, summed over the rows."""
     N, U = dz.shape
@@ -253,7 +254,7 @@ def _dz_tasks(counter, dy, y, scale, dz, panels, dbias):
         p = draw(counter)
 
 
-@compiled
+@tasks
 def _dx_tasks(counter, values, w_at, counts, kernel, dx, out):
     """A task is a panel of dx. `out` (ROWS * WIDTH,) tells the type of the sums."""
     N, D = dx.shape
@@ -303,7 +304,7 @@ def dense_dx(dz, kernel, dx, workers):
     _dx(dz, kernel, dx, workers, np.empty(ROWS * WIDTH_BYTES // sums.itemsize, sums))
 
 
-@compiled
+@tasks
 def _dkernel_tasks(counter, x, rows, panels, dkernel):
     """A task is some tiles of dkernel's rows."""
     N, (D, U) = rows.size, dkernel.shape

@@ -1,4 +1,4 @@
-"""Activations a stretch at a time: relu, tanh and sigmoid, as vectors."""
+"""Activations as vectors: relu, tanh and sigmoid a stretch at a time, softmax row by row."""
 
 import math
 
@@ -6,13 +6,15 @@ import numpy as np
 
 from scratchnet.engines import compiled as numba_engine
 from scratchnet.engines.fused.exponential import powers
-from scratchnet.engines.fused.threads import compiled, draw, share, workers_for
+from scratchnet.engines.fused.loss import softmax
+from scratchnet.engines.fused.threads import compiled, draw, share, tasks, workers_for
 
 __all__ = [
     "relu_backward",
     "relu_forward",
     "sigmoid_backward",
     "sigmoid_forward",
+    "softmax_forward",
     "tanh_backward",
     "tanh_forward",
 ]
@@ -21,7 +23,7 @@ STRETCH = 8192  # numbers of a task
 RELU_WORK, EXP_WORK = 2, 16  # multiply-adds that one number is worth
 
 
-@compiled
+@tasks
 def _tanh_tasks(counter, z, y):
     """tanh(z) = e / (e + 2) with e = exp(2 z) - 1; from |z| = 22 on it is 1"""
     kind = y.dtype.type
@@ -40,7 +42,7 @@ def _tanh_tasks(counter, z, y):
         first = draw(counter) * STRETCH
 
 
-@compiled
+@tasks
 def _sigmoid_tasks(counter, z, y):
     """sigmoid(z) = 1 / (1 + e) with e = exp(-z), or e / (1 + e) with e = exp(z) where z < 0"""
     kind = y.dtype.type
@@ -59,7 +61,7 @@ def _sigmoid_tasks(counter, z, y):
         first = draw(counter) * STRETCH
 
 
-@compiled
+@tasks
 def _slope_tasks(counter, dy, y, is_tanh, dz):
     """dz = dy * (1 - y^2) for tanh, dy * y * (1 - y) for sigmoid"""
     kind = dz.dtype.type
@@ -104,12 +106,17 @@ def sigmoid_forward(z, y):
     _sigmoid(z, y, workers_for(z.size * EXP_WORK))
 
 
+def softmax_forward(z, y):
+    """y[n, k] = exp(z[n, k]) / sum over j of exp(z[n, j])"""
+    softmax(z, y)
+
+
 def sigmoid_backward(dy, z, y, dz):
     """dz = dy * y * (1 - y)"""
     _slope(dy, y, False, dz, workers_for(y.size * RELU_WORK))
 
 
-@compiled
+@tasks
 def _relu_tasks(counter, z, y):
     """y = z, and 0 where z <= 0: not a number stays what it is"""
     zero = y.dtype.type(0)
@@ -122,7 +129,7 @@ def _relu_tasks(counter, z, y):
         first = draw(counter) * STRETCH
 
 
-@compiled
+@tasks
 def _gate_tasks(counter, dy, z, dz):
     """dz = dy where z > 0, else 0"""
     zero = dz.dtype.type(0)

@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from scratchnet.engines.fused.threads import compiled
+from scratchnet.engines.fused.threads import inner
 
 __all__ = ["SMALLEST", "powers"]
 
@@ -42,7 +42,7 @@ def _float(typingctx, bits):
     return types.float64(types.int64), emit
 
 
-@compiled
+@inner
 def powers(x):
     """2**n and expm1(r) with x = n * ln(2) + r, |r| <= ln(2) / 2, for -708 <= x <= 708
 

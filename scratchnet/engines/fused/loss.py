@@ -8,12 +8,12 @@ import math
 import numpy as np
 
 from scratchnet.engines.fused.exponential import SMALLEST, powers
-from scratchnet.engines.fused.threads import compiled
+from scratchnet.engines.fused.threads import compiled, inner
 
 __all__ = ["softmax", "softmax_crossentropy"]
 
 
-@compiled
+@inner
 def _exponentials(z, e):
     """e[n, k] = exp(z[n, k] - the largest z of row n); z and e (N, K)"""
     N, K = z.shape

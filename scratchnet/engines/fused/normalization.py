@@ -7,7 +7,7 @@ order.
 
 import numpy as np
 
-from scratchnet.engines.fused.threads import compiled, draw, share, workers_for
+from scratchnet.engines.fused.threads import compiled, draw, share, tasks, workers_for
 
 __all__ = ["batch_norm_dparams", "batch_norm_dx", "batch_norm_forward", "batch_norm_statistics"]
 
@@ -15,7 +15,7 @@ ROWS_OF_A_BLOCK = 1024
 WORK = 4  # multiply-adds that one number is worth
 
 
-@compiled
+@tasks
 def _sum_tasks(counter, x, center, squares, partial):
     """partial[block, c] = sum over its rows of x - center, or of its square"""
     M, C = x.shape
@@ -63,7 +63,7 @@ def batch_norm_statistics(x, mean, variance):
     _statistics(x, mean, variance, workers_for(x.size * WORK))
 
 
-@compiled
+@tasks
 def _forward_tasks(counter, x, mean, inv_std, gamma, beta, y):
     M, C = x.shape
     block = draw(counter)
@@ -85,7 +85,7 @@ def batch_norm_forward(x, mean, inv_std, gamma, beta, y):
     _forward(x, mean, inv_std, gamma, beta, y, workers_for(x.size * WORK))
 
 
-@compiled
+@tasks
 def _dparams_tasks(counter, dy, x, mean, partial_scaled, partial):
     M, C = x.shape
     block = draw(counter)
@@ -119,7 +119,7 @@ def batch_norm_dparams(dy, x, mean, inv_std, dgamma, dbeta):
     _dparams(dy, x, mean, inv_std, dgamma, dbeta, workers_for(x.size * WORK))
 
 
-@compiled
+@tasks
 def _dx_tasks(counter, dy, x, mean, inv_std, factor, shift, slope, dx):
     M, C = x.shape
     block = draw(counter)

@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from scratchnet.engines.fused.threads import compiled
+from scratchnet.engines.fused.threads import inner
 from scratchnet.engines.fused.tile import (
     ROWS,
     VECTOR_BYTES,
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-@compiled
+@inner
 def every(step, n):
     """0, step, 2 * step, ...: n of them."""
     places = np.empty(n, np.intp)
@@ -117,7 +117,7 @@ def _interleave(
     return i(x, row_at, i, i, values, w_at), emit
 
 
-@compiled
+@inner
 def pack_rows(x, rows, first, width, values, w_at):
     """Interleave ROWS rows of x from rows[first] on, without the places where all are zero.
 
@@ -131,7 +131,7 @@ def pack_rows(x, rows, first, width, values, w_at):
     return _interleave(x.reshape(-1), row_at, D, width, values, w_at)
 
 
-@compiled
+@inner
 def list_places(x, row_at, D, width, used, x_at, w_at):
     """The same for rows that are read where they lie: x_at, w_at (D + 1,) get the places d < D at
     which one of x[row_at[r] + d] is not zero; returns how many. used (D,) is overwritten."""
@@ -170,7 +170,7 @@ def _copy_some(typingctx: Any, x: Any, x_from: Any, values: Any, values_from: An
     return types.intp(x, types.intp, values, types.intp), emit
 
 
-@compiled
+@inner
 def pack_columns(x, rows, first, width, values, w_at):
     """The same for the transpose of x: ROWS columns from `first` on, over the rows."""
     D = x.shape[1]
@@ -189,7 +189,7 @@ def pack_columns(x, rows, first, width, values, w_at):
     return rows.size
 
 
-@compiled
+@inner
 def pack_panels(w, first, panels):
     """Columns of w (J, U) from `first` on, zeros after U, to panels (n, J * width).
 
@@ -236,7 +236,7 @@ def _copy_column(
     return types.void(w, i, i, panel, i), emit
 
 
-@compiled
+@inner
 def pack_panel_transposed(w, first, width, panel):
     """The same for the transpose of w: its rows first ... become columns of one panel."""
     D, U = w.shape

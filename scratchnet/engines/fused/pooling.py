@@ -5,7 +5,7 @@ engines/loops/pooling.py has the definitions. A task is an image.
 
 import numpy as np
 
-from scratchnet.engines.fused.threads import compiled, draw, share, workers_for
+from scratchnet.engines.fused.threads import compiled, draw, share, tasks, workers_for
 
 __all__ = [
     "average_pool_dx",
@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 
-@compiled
+@tasks
 def _max_tasks(counter, x, pool, strides, y, argmax):
     N, P, Q, C = y.shape
     n = draw(counter)
@@ -49,7 +49,7 @@ def max_pool_forward(x, pool, strides, y, argmax):
     _max_forward(x, pool, strides, y, argmax, workers_for(y.size * pool[0] * pool[1]))
 
 
-@compiled
+@tasks
 def _max_dx_tasks(counter, dy, argmax, pool, strides, dx):
     N, P, Q, C = dy.shape
     zero = dy.dtype.type(0)
@@ -77,7 +77,7 @@ def max_pool_dx(dy, argmax, pool, strides, dx):
     _max_dx(dy, argmax, pool, strides, dx, workers_for(dy.size * pool[0] * pool[1]))
 
 
-@compiled
+@tasks
 def _average_tasks(counter, x, counts, pool, strides, y):
     N, P, Q, C = y.shape
     total = np.empty(C, np.float64)
@@ -107,7 +107,7 @@ def average_pool_forward(x, counts, pool, strides, y):
     _average_forward(x, counts, pool, strides, y, workers_for(y.size * pool[0] * pool[1]))
 
 
-@compiled
+@tasks
 def _average_dx_tasks(counter, dy, counts, pool, strides, dx):
     N, P, Q, C = dy.shape
     share_of = np.empty(C, dy.dtype)
@@ -136,7 +136,7 @@ def average_pool_dx(dy, counts, pool, strides, dx):
     _average_dx(dy, counts, pool, strides, dx, workers_for(dy.size * pool[0] * pool[1]))
 
 
-@compiled
+@tasks
 def _global_tasks(counter, x, y):
     N, H, W, C = x.shape
     total = np.empty(C, np.float64)
@@ -163,7 +163,7 @@ def global_average_pool_forward(x, y):
     _global_forward(x, y, workers_for(x.size))
 
 
-@compiled
+@tasks
 def _global_dx_tasks(counter, dy, dx):
     N, H, W, C = dx.shape
     part = np.empty(C, dx.dtype)

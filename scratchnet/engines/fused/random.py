@@ -3,7 +3,7 @@
 import numpy as np
 
 from scratchnet.engines.compiled import HELPERS
-from scratchnet.engines.fused.threads import compiled, draw, share, workers_for
+from scratchnet.engines.fused.threads import compiled, draw, share, tasks, workers_for
 from scratchnet.engines.loops.random import PIECE
 
 __all__ = ["dropout_mask"]
@@ -12,7 +12,7 @@ WORK = 16  # multiply-adds that one number is worth
 stream_of, keep_piece = HELPERS["_stream"], HELPERS["_keep_piece"]
 
 
-@compiled
+@tasks
 def _mask_tasks(counter, stream, bits, threshold, mask):
     blocks = PIECE // 4 if bits == 23 else PIECE // 2
     p = draw(counter)

@@ -5,7 +5,7 @@ threads. The threads draw numbers from one counter, so that a thread which the m
 simply does fewer tasks. No two tasks write to the same place; what has to be added over tasks is
 added afterwards, in their order. So the same bits come out with one thread, two or five.
 
-    @compiled
+    @tasks
     def double_tasks(counter, x):
         i = draw(counter)
         while i < x.size:
@@ -32,15 +32,30 @@ from scratchnet.engines.fused.pool import PARALLEL, launch
 from scratchnet.engines.fused.tile import pointer
 from scratchnet.engines.threads import get_num_threads
 
-__all__ = ["compiled", "draw", "share", "workers_for"]
+__all__ = ["compiled", "draw", "inner", "share", "tasks", "workers_for"]
 
 # Work that takes about as long as waking a thread, in multiply-adds.
 ALONE = 500_000
 
 
+# without the interpreter's lock; without the functions that C code, and Python, would call
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+UNSEEN: dict[str, Any] = {"no_cpython_wrapper": True}
+
+
 def compiled(function: Any) -> Any:
-    """A kernel: compiled without the interpreter's lock, its machine code kept on disk."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    """A kernel: its machine code is kept on disk."""
+    return numba.njit(cache=True, **OPTIONS)(function)
+
+
+def tasks(function: Any) -> Any:
+    """What the threads of a region run, from compiled code alone: nothing else is made for it."""
+    return numba.njit(cache=True, **OPTIONS, **UNSEEN)(function)
+
+
+def inner(function: Any) -> Any:
+    """A part of kernels, put in place of each call: on its own it would be compiled once more."""
+    return numba.njit(inline="always", **OPTIONS)(function)
 
 
 def workers_for(multiply_adds: int) -> int:

@@ -6,7 +6,7 @@ formulas are those of engines/loops/optimizers.py; the others of that file keep 
 
 import numpy as np
 
-from scratchnet.engines.fused.threads import compiled, draw, share, workers_for
+from scratchnet.engines.fused.threads import compiled, draw, share, tasks, workers_for
 
 __all__ = ["adam_update", "momentum_update", "nesterov_update", "rmsprop_update", "sgd_update"]
 
@@ -14,7 +14,7 @@ STRETCH = 16384  # numbers: a task takes about ten microseconds
 WORK = 16  # multiply-adds that one number of an update is worth
 
 
-@compiled
+@tasks
 def _adam_tasks(counter, parameters, gradients, momentums, velocities, rate, take_1, take_2, eps):
     first = draw(counter) * STRETCH
     while first < parameters.size:
@@ -48,7 +48,7 @@ def adam_update(parameters, gradients, momentums, velocities, alpha, betas, epsi
     _adam(parameters, gradients, momentums, velocities, alpha, betas, epsilon, workers)
 
 
-@compiled
+@tasks
 def _rmsprop_tasks(counter, parameters, gradients, velocities, lr, keep, take, eps):
     first = draw(counter) * STRETCH
     while first < parameters.size:
@@ -79,7 +79,7 @@ def rmsprop_update(parameters, gradients, velocities, learning_rate, rho, epsilo
     _rmsprop(parameters, gradients, velocities, learning_rate, rho, epsilon, workers)
 
 
-@compiled
+@tasks
 def _sgd_tasks(counter, parameters, gradients, lr):
     first = draw(counter) * STRETCH
     while first < parameters.size:
@@ -101,7 +101,7 @@ def sgd_update(parameters, gradients, learning_rate):
     _sgd(parameters, gradients, learning_rate, workers_for(parameters.size * WORK))
 
 
-@compiled
+@tasks
 def _momentum_tasks(counter, parameters, gradients, velocities, lr, mu, nesterov):
     first = draw(counter) * STRETCH
     while first < parameters.size:
