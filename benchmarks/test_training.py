@@ -146,7 +146,8 @@ def _ready(race: Any, label: str, stack: ExitStack) -> Entry:
     process = stack.enter_context(race._process(name))
     facts = {"start_up": process.start_up, "first_batch": process.ask("first")["seconds"]}
     rows = 1 if slow else agreement.rows_of(name, race.network.batch_size, race.samples)
-    wanted = agreement.reference(race.network, race.weights, race.arrays, rows)
+    side = race.chosen[name].side
+    wanted = agreement.reference(race.network, race.weights, race.arrays, rows, side)
     losses = process.ask("losses", rows=rows, steps=agreement.STEPS)
     difference = agreement.check(race.chosen[name], losses, wanted)
     if not slow:

@@ -296,7 +296,7 @@ def test_whoever_computes_something_else_is_named(
 
     def wrong(*arguments: Any) -> dict[str, Any]:
         found = real(*arguments)
-        if arguments[-1] == referee.agreement.LOOPS_ROWS:
+        if arguments[-2] == referee.agreement.LOOPS_ROWS:
             found["steps"][2] *= 1 + 2e-4
         return found
 

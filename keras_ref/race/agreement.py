@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import scratchnet
 from keras_ref import floatx
 from keras_ref.race.contestants import Contestant
+from keras_ref.race.torch_formulas import FORMULAS
 from scratchnet.errors import expected
 from scratchnet.networks import Network
 
@@ -31,8 +32,9 @@ def reference(
     weights: list[NDArray[Any]],
     arrays: dict[str, NDArray[Any]],
     rows: int,
+    side: str = "keras",
 ) -> dict[str, Any]:
-    """What `Side.losses(rows, STEPS)` should say.
+    """What `Side.losses(rows, STEPS)` should say; side "torch" has optimizers of its own formula.
 
     arrays   x_train, x_test in the shape of the network's input; y_train, y_test one-hot
     """
@@ -41,6 +43,8 @@ def reference(
         for layer in model.layers:
             if type(layer).__name__ == "Dropout":
                 layer.rate = 0.0
+        if side == "torch":
+            model.compile(FORMULAS[network.optimizer](), network.loss, metrics=["accuracy"])
         model.set_weights(weights)
         tested = model.evaluate(arrays["x_test"][:rows], arrays["y_test"][:rows], verbose=0)[0]
         losses = []

@@ -147,7 +147,7 @@ class _Race:
         self.folder, self.threads = folder, threads
         self.progress, self.watch = progress, watch
         self.first = next(iter(chosen))
-        self.references: dict[int, dict[str, Any]] = {}
+        self.references: dict[tuple[int, str], dict[str, Any]] = {}
         self.told: dict[str, dict[str, Any]] = {}
 
     def run(self, data: LoadedData) -> dict[str, Any]:
@@ -219,11 +219,12 @@ class _Race:
 
     def _reference(self, name: str) -> tuple[int, dict[str, Any]]:
         rows = agreement.rows_of(name, self.network.batch_size, self.samples)
-        if rows not in self.references:
-            self.references[rows] = agreement.reference(
-                self.network, self.weights, self.arrays, rows
+        kind = rows, self.chosen[name].side
+        if kind not in self.references:
+            self.references[kind] = agreement.reference(
+                self.network, self.weights, self.arrays, *kind
             )
-        return rows, self.references[rows]
+        return rows, self.references[kind]
 
     def _rehearse(self, name: str) -> None:
         """The first start, with nothing compiled before, and the proof that it computes the same;
