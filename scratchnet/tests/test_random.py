@@ -356,3 +356,11 @@ def test_without_a_seed_every_order_is_fresh() -> None:
     assert not np.array_equal(random.permutation(1000), random.permutation(1000))
     first, second = random.batch_permutation(1000, 500), random.batch_permutation(1000, 500)
     assert not np.array_equal(first, second)
+
+
+def test_an_order_may_be_written_to_and_comes_again():
+    random_seed.set_random_seed(3)
+    first = random.permutation(50)
+    kept = first.copy()
+    first[:] = 0
+    np.testing.assert_array_equal(random.permutation(50), kept)

@@ -1,0 +1,277 @@
+"""Packing, and what happens to a row of sums on the way out of a tile and on the way back."""
+
+import numba
+import numpy as np
+import pytest
+
+from scratchnet.engines.fused import packing
+from scratchnet.engines.fused.cells import (
+    ALL,
+    DEAD,
+    GROUP,
+    equals,
+    gate_row,
+    leave_row,
+    leave_row_dropped,
+    lowest,
+)
+from scratchnet.engines.fused.loss import softmax, softmax_crossentropy
+from scratchnet.engines.fused.tile import NARROW_BYTES, ROWS, WIDTH_BYTES, make_tile
+
+DTYPES = ("float32", "float64")
+REST = 77  # in places that nobody may write to
+
+
+@numba.njit
+def rows_of(x, rows, first, width, values, w_at):
+    return packing.pack_rows(x, rows, first, width, values, w_at)
+
+
+@numba.njit
+def columns_of(x, rows, first, width, values, w_at):
+    return packing.pack_columns(x, rows, first, width, values, w_at)
+
+
+@numba.njit
+def places_of(x, row_at, D, width, used, x_at, w_at):
+    return packing.list_places(x, row_at, D, width, used, x_at, w_at)
+
+
+@numba.njit
+def panels_of(w, first, panels):
+    packing.pack_panels(w, first, panels)
+
+
+@numba.njit
+def turned_panel_of(w, first, width, panel):
+    packing.pack_panel_transposed(w, first, width, panel)
+
+
+@numba.njit
+def leave(sums, begin, bias, bias_at, relu, y, at):
+    leave_row(sums, begin, bias, bias_at, relu, y, at)
+
+
+@numba.njit
+def leave_dropped(sums, begin, bias, bias_at, relu, keep, scale, y, at):
+    leave_row_dropped(sums, begin, bias, bias_at, relu, keep, scale, y, at)
+
+
+@numba.njit
+def gate(dy, dy_at, y, y_at, scale, dz, at):
+    gate_row(dy, dy_at, y, y_at, scale, dz, at)
+
+
+@numba.njit
+def bits_of(numbers, begin, there, value):
+    return equals(numbers, begin, there, value)
+
+
+@numba.njit
+def lowest_of(bits):
+    return lowest(bits)
+
+
+def width_of(dtype):
+    return WIDTH_BYTES // np.dtype(dtype).itemsize
+
+
+def sparse(rng, shape, dtype):
+    """Numbers of which many are zero, some of these with a minus, whole columns among them."""
+    x = rng.normal(size=shape)
+    x[rng.random(shape) < 0.7] = 0.0
+    x[rng.random(shape) < 0.1] = -0.0
+    x[:, rng.random(shape[1]) < 0.4] = 0.0
+    return x.astype(dtype)
+
+
+# ------------------------------------------------------------------ packing
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("D", [1, 2, 17, 100])
+@pytest.mark.parametrize("n", [1, ROWS - 1, ROWS, 2 * ROWS + 1])
+def test_rows_are_packed_without_the_places_where_all_are_zero(n, D, dtype):
+    rng = np.random.default_rng(D)
+    x = sparse(rng, (n + 5, D), dtype)
+    rows, width = rng.permutation(n + 5)[:n], 16
+    for first in range(0, n, ROWS):
+        values, w_at = np.full(ROWS * (D + 1), REST, dtype), np.full(D + 1, REST)
+        count = rows_of(x, rows, first, width, values, w_at)
+        ours = x[rows[first : first + ROWS]]
+        there = np.flatnonzero((ours != 0).any(axis=0))
+        assert count == len(there)
+        np.testing.assert_array_equal(w_at[:count], there * width)
+        packed = values[: count * ROWS].reshape(count, ROWS)
+        np.testing.assert_array_equal(packed[:, : len(ours)], ours[:, there].T)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("D", [1, ROWS, 3 * ROWS + 1, 64])
+@pytest.mark.parametrize("n", [1, 9])
+def test_columns_are_packed_without_the_rows_where_all_are_zero(n, D, dtype):
+    rng = np.random.default_rng(D)
+    x = np.ascontiguousarray(sparse(rng, (D, n + 3), dtype).T)
+    rows, width = rng.permutation(n + 3)[:n], 16
+    for first in range(0, D, ROWS):
+        values, w_at = np.full(ROWS * (n + 3) + 64, REST, dtype), np.full(n + 1, REST)
+        count = columns_of(x, rows, first, width, values, w_at)
+        ours = x[rows, first : first + ROWS]
+        kept = w_at[:count] // width
+        left_out = np.delete(np.arange(n), kept)
+        assert not ours[left_out].any()
+        packed = values[: count * ROWS].reshape(count, ROWS)
+        np.testing.assert_array_equal(packed[:, : ours.shape[1]], ours[kept])
+        assert not packed[:, ours.shape[1] :].any()
+        if first + 16 <= D:  # far from the end of a row, where whole vectors are moved
+            assert (ours[kept] != 0).any(axis=1).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_number_that_is_none_is_not_left_out(dtype):
+    x = np.zeros((ROWS, 64), dtype)
+    x[1, 3], x[2, 5] = np.nan, -0.0
+    values, w_at = np.empty(ROWS * 65, dtype), np.empty(65, np.intp)
+    assert rows_of(x, np.arange(ROWS), 0, 1, values, w_at) == 1
+    assert w_at[0] == 3
+    used, x_at = np.empty(64, np.uint8), np.empty(65, np.intp)
+    at = np.arange(ROWS) * 64
+    assert places_of(x.reshape(-1), at, 64, 7, used, x_at, w_at) == 1
+    assert (x_at[0], w_at[0]) == (3, 21)
+    values, w_at = np.empty(ROWS * ROWS + 64, dtype), np.empty(ROWS + 1, np.intp)
+    assert columns_of(x, np.arange(ROWS), 0, 1, values, w_at) == 1
+    assert w_at[0] == 1
+
+
+@pytest.mark.parametrize(("of", "to"), [("float32",) * 2, ("float64",) * 2, ("float32", "float64")])
+@pytest.mark.parametrize("U", [1, 10, 16, 33, 200])
+def test_panels_hold_the_columns_and_zeros_behind_the_last(U, of, to):
+    w, width = np.random.default_rng(U).normal(size=(5, U)).astype(of), width_of(to)
+    for together in (1, 3):
+        for first in range(0, U, width):
+            panels = np.full((together, 5 * width), REST, to)
+            panels_of(w, first, panels)
+            wide = np.zeros((5, first + together * width), to)
+            wide[:, : min(U, wide.shape[1])] = w[:, : wide.shape[1]]
+            wanted = wide[:, first:].reshape(5, together, width).swapaxes(0, 1)
+            np.testing.assert_array_equal(panels.reshape(together, 5, width), wanted)
+
+
+@pytest.mark.parametrize(("of", "to"), [("float32",) * 2, ("float64",) * 2, ("float32", "float64")])
+@pytest.mark.parametrize("D", [1, 15, 64, 71])
+def test_a_turned_panel_holds_rows_as_columns(D, of, to):
+    w, width = np.random.default_rng(D).normal(size=(D, 6)).astype(of), width_of(to)
+    for first in range(0, D, width):
+        panel = np.full(6 * width, REST, to)
+        turned_panel_of(w, first, width, panel)
+        wanted = np.zeros((6, width), to)
+        wanted[:, : D - first] = w[first : first + width].T
+        np.testing.assert_array_equal(panel.reshape(6, width), wanted)
+
+
+def test_a_tile_of_float64_takes_float32_on_its_left():
+    run = make_tile(2, 1, 32)
+
+    @numba.njit
+    def tile(x, row_at, x_at, w, w_at, last, out):
+        run(x, row_at, 0, x_at, w, 0, w_at, 0, last, out, 0, 4)
+
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(2, 50)).astype("float32"), rng.normal(size=(50, 4))
+    out = np.empty((2, 4))
+    tile(x.ravel(), np.array([0, 50]), np.arange(50), w.ravel(), np.arange(50) * 4, 50, out.ravel())
+    np.testing.assert_allclose(out, x.astype("float64") @ w, rtol=1e-13)
+    assert NARROW_BYTES % 8 == 0
+
+
+# ------------------------------------------------------------------ out of a tile, and back
+
+
+@pytest.mark.parametrize(("of", "to"), [("float32",) * 2, ("float64",) * 2, ("float64", "float32")])
+@pytest.mark.parametrize("relu", [False, True])
+def test_a_row_leaves_with_bias_relu_and_dropout(relu, of, to):
+    rng, width = np.random.default_rng(1), width_of(of)
+    sums, bias = rng.normal(size=3 + width).astype(of), rng.normal(size=2 + width).astype(to)
+    sums[3] = np.nan
+    z = (sums[3:] + bias[2:].astype(of)).astype(to)
+    wanted = np.where(z <= 0, 0, z) if relu else z
+    y = np.full(5 + width + 40, REST, to)
+    leave(sums, 3, bias, 2, relu, y, 5)
+    np.testing.assert_array_equal(y[5 : 5 + width], wanted)
+    keep = (rng.random(5 + width + 40) < 0.5).astype(np.uint8) * 200
+    scale = np.dtype(to).type(1.25)
+    dropped = np.full_like(y, REST)
+    leave_dropped(sums, 3, bias, 2, relu, keep, scale, dropped, 5)
+    kept = np.where(keep[5 : 5 + width] != 0, wanted * scale, 0)
+    np.testing.assert_array_equal(dropped[5 : 5 + width], kept)
+    for array in (y, dropped):
+        assert (array[:5] == REST).all()
+        assert (array[5 + width :] == REST).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_gradient_goes_back_where_the_output_is_above_zero(dtype):
+    rng, width = np.random.default_rng(2), width_of(dtype)
+    dy, y = rng.normal(size=1 + width).astype(dtype), rng.normal(size=2 + width).astype(dtype)
+    y[2:6] = 0.0, -0.0, np.nan, np.inf
+    dz = np.full(3 + width + 20, REST, dtype)
+    gate(dy, 1, y, 2, np.dtype(dtype).type(1.5), dz, 3)
+    wanted = np.where(y[2:] > 0, dy[1:] * np.dtype(dtype).type(1.5), 0)
+    np.testing.assert_array_equal(dz[3 : 3 + width], wanted)
+    assert (dz[:3] == REST).all()
+    assert (dz[3 + width :] == REST).all()
+
+
+@pytest.mark.parametrize("there", [1, 5, GROUP - 1, GROUP])
+@pytest.mark.parametrize("value", [0, 3, DEAD])
+def test_the_bits_say_who_equals(value, there):
+    numbers = np.random.default_rng(there).choice([0, 3, 128, DEAD], 4 + there).astype(np.uint8)
+    bits = bits_of(numbers, 4, there, value)
+    wanted = [int(n == value) for n in numbers[4:]] + [int(value == DEAD)] * (GROUP - there)
+    assert [bits >> i & 1 for i in range(GROUP)] == wanted
+    assert 0 <= bits <= ALL
+
+
+def test_the_lowest_bit():
+    for place in range(GROUP):
+        assert lowest_of((1 << place) | (ALL >> place << place)) == place
+
+
+# ------------------------------------------------------------------ softmax and its loss
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("K", [1, 2, 10, 37])
+def test_softmax_and_loss_are_the_definition(K, dtype):
+    rng = np.random.default_rng(K)
+    z = (rng.normal(size=(9, K)) * 30).astype(dtype)
+    y_true = rng.random((9, K))
+    y_true /= y_true.sum(axis=1, keepdims=True)
+    shifted = z.astype(np.longdouble) - z.max(axis=1, keepdims=True)
+    total = np.exp(shifted).sum(axis=1, keepdims=True)
+    p = np.exp(shifted) / total
+    y, dz = np.empty_like(z), np.empty_like(z)
+    value = softmax_crossentropy(z, y_true, 0.25, y, dz)
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(y, p.astype("float64"), rtol=2 * eps + 2e-15, atol=1e-300)
+    wanted = ((p - y_true) * 0.25).astype("float64")
+    np.testing.assert_allclose(dz, wanted, rtol=2 * eps, atol=4e-16)
+    assert value == pytest.approx(float(-0.25 * (y_true * (shifted - np.log(total))).sum()), 1e-13)
+    alone = np.empty_like(z)
+    softmax(z, alone)
+    np.testing.assert_array_equal(alone, y)
+    softmax_crossentropy(z, y_true, 0.25, np.empty((0, 0), dtype), dz * 0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_softmax_of_numbers_far_apart(dtype):
+    z = np.array([[0, -1e4, 1e4], [-708, -709, -1e4], [0, -708.5, -750]], dtype)
+    y = np.empty_like(z)
+    softmax(z, y)
+    assert y[0].tolist() == [0, 0, 1]
+    np.testing.assert_allclose(y[1], [1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1)), 0], rtol=1e-6)
+    assert y[2].tolist() == [1, 0, 0]  # what is no normal number is 0
+    z[0, 1] = np.nan
+    softmax(z, y)
+    assert np.isnan(y[0]).all()
+    assert not np.isnan(y[1:]).any()
