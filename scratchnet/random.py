@@ -165,15 +165,20 @@ def dropout_mask(
     keep = u >= rate, with u the uniform stream of this pair in this float type. A smaller batch
     takes the first part of the same stream.
     """
-    if not 0 <= rate <= 1:
-        raise ValueError(expected("dropout_mask", "rate between 0 and 1", repr(rate)))
-    kind = np.dtype(standardize_dtype(dtype))
-    bits = BITS[kind.name]
-    # k / 2**bits >= rate (rounded to the float type) is k >= the integer next above: both are exact
-    threshold = math.ceil(float(kind.type(rate)) * 2**bits)
+    bits, threshold = _threshold(rate, standardize_dtype(dtype))
     mask = np.empty(_size(shape), np.uint8)
     ops.dropout_mask(*seed_pair(pair), bits, threshold, mask)
     return mask.reshape(shape)
+
+
+@lru_cache(maxsize=64)
+def _threshold(rate: float, dtype: str) -> tuple[int, int]:
+    """bits and threshold of ops.dropout_mask for this rate in this float type."""
+    if not 0 <= rate <= 1:
+        raise ValueError(expected("dropout_mask", "rate between 0 and 1", repr(rate)))
+    bits = BITS[dtype]
+    # k / 2**bits >= rate (rounded to the float type) is k >= the integer next above: both are exact
+    return bits, math.ceil(float(np.dtype(dtype).type(rate)) * 2**bits)
 
 
 def _shuffled(n: int, seed: int, skip: int) -> NDArray[np.int64]:

@@ -1,8 +1,9 @@
 """Engine "fused": compiled across layers. The default, and the fastest.
 
-Read in this order: tile.py (the inner loop), threads.py (who does what), dense.py, windows.py and
-convolution.py (the kernels), steps.py (what the kernels make together) and planner.py (who
-decides). Operations that nothing here makes faster are those of engine "numba".
+Read in this order: tile.py (the inner loop), threads.py (who does what), packing.py and cells.py
+(what goes into a tile and comes out of it), dense.py, windows.py and convolution.py (the kernels),
+steps.py (what the kernels make together) and planner.py (who decides). Operations that nothing here
+makes faster are those of engine "numba".
 """
 
 from scratchnet.engines import JIT, compiled

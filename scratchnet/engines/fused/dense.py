@@ -40,7 +40,7 @@ __all__ = ["dense_backward", "dense_dx", "dense_few", "dense_forward"]
 TILES_OF_A_TASK = 8  # of the rows of dkernel
 NARROW = 16  # units, and fewer
 PANELS_OF_A_TASK = 4  # of the kernel, at most
-FEW_PANELS = 8  # and fewer are cut into parts of the rows
+FEW_PANELS = 8  # fewer are packed at once, and the rows under them cut into parts
 PARTS = 4
 
 

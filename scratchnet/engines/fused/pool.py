@@ -7,7 +7,8 @@ comes late finds the board empty and goes back: nobody waits for a thread that h
 makes the pool useful on a busy machine too, where a thread may be kept away for milliseconds;
 OpenMP's threads, by contrast, must all have been there before a region ends.
 
-A helper that has nothing to do looks at the board for some microseconds, then sleeps.
+A helper that has nothing to do looks at the board for a fifth of a millisecond, then sleeps: long
+enough for the Python between two regions, short enough that an idle program takes no core.
 
     board    what everybody sees: one number in a cache line of its own for each of the names below
 """
