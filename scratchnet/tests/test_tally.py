@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet import Input, Sequential, callbacks, engine, utils
+from scratchnet import Input, Sequential, callbacks, engine, engines, utils
 from scratchnet.layers import Dense
 from scratchnet.metrics import CategoricalAccuracy, MeanSquaredError
 
@@ -57,7 +57,7 @@ def updates(monkeypatch):
     return rows
 
 
-@pytest.mark.parametrize("name", ["numpy", "fused"])
+@pytest.mark.parametrize("name", ["numpy", engines.DEFAULT])
 @pytest.mark.parametrize("metrics", [("accuracy",), ("accuracy", "mse"), ()])
 def test_history_is_the_same_whoever_looks(metrics, name):
     x, y = data()
@@ -104,6 +104,7 @@ def test_large_outputs_do_not_wait(monkeypatch):
     assert rows == [2, 10, 10, 10, 8]
 
 
+@pytest.mark.skipif(not engines.JIT, reason="engine fused needs Numba's compiler")
 def test_predictions_take_many_batches_at_once_where_nobody_looks():
     class Look(callbacks.Callback):
         def __init__(self):
