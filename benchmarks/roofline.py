@@ -33,7 +33,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from scratchnet.engines.fused.tile import ROWS, VECTOR_BYTES, VECTORS, Vectors, simd
+from scratchnet.engines.fused.tile import ROWS, VECTOR_BYTES, VECTORS, Vectors, pointer, simd
 from scratchnet.engines.threads import get_num_threads
 
 __all__ = ["Level", "Roofline", "measure"]
@@ -110,7 +110,7 @@ def _multiply_adds(typingctx: Any, x: Any, steps: Any) -> Any:
     """CHAINS sums grow by x[0] * x[1], in all lanes, `steps` times; then they are written to x."""
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, b, arguments[0]).data
+        data = pointer(context, b, signature, arguments, 0)
         lanes = Vectors(b, data.type.pointee, VECTOR_BYTES)
         last = arguments[1]
         zero, one = ir.Constant(last.type, 0), ir.Constant(last.type, 1)
@@ -167,10 +167,7 @@ def _triad(typingctx: Any, a: Any, b_: Any, c: Any, n: Any) -> Any:
     """a[i] = b[i] + c[i] * a[0] for i < n, whole steps of UNROLLED vectors."""
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        arrays = [
-            context.make_array(kind)(context, b, array).data
-            for kind, array in zip(signature.args[:3], arguments[:3], strict=True)
-        ]
+        arrays = [pointer(context, b, signature, arguments, array) for array in range(3)]
         lanes = Vectors(b, arrays[0].type.pointee, VECTOR_BYTES)
         last = arguments[3]
         zero = ir.Constant(last.type, 0)

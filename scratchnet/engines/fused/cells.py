@@ -155,12 +155,10 @@ def leave_row(
     i = types.intp
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        at = partial(pointer, context, b, signature, arguments)
-        lanes = Vectors(b, at(0).type.pointee, VECTOR_BYTES)
-        relu = lanes.repeat(b.trunc(arguments[4], ir.IntType(1)))
-        for v in range(VECTORS):
-            z = _leaving(lanes, at(0, 1), at(2, 3), relu, v)
-            lanes.store_as(z, at(5, 6), v)
+        lanes, leaving = _leaving(context, b, signature, arguments)
+        y = pointer(context, b, signature, arguments, 5, 6)
+        for v, z in enumerate(leaving):
+            lanes.store_as(z, y, v)
         return context.get_dummy_value()
 
     return types.void(sums, i, bias, i, types.boolean, y, i), emit
@@ -175,14 +173,13 @@ def leave_row_dropped(
     i = types.intp
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        lanes, leaving = _leaving(context, b, signature, arguments)
         at = partial(pointer, context, b, signature, arguments)
-        lanes = Vectors(b, at(0).type.pointee, VECTOR_BYTES)
-        relu = lanes.repeat(b.trunc(arguments[4], ir.IntType(1)))
         keep, y = at(5, 8), at(7, 8)
         small = ir.VectorType(ir.IntType(8), lanes.lanes)
         none = ir.Constant(small, [0] * lanes.lanes)
-        for v in range(VECTORS):
-            z = lanes.convert(_leaving(lanes, at(0, 1), at(2, 3), relu, v), y.type.pointee)
+        for v, wide in enumerate(leaving):
+            z = lanes.convert(wide, y.type.pointee)
             place = b.gep(keep, [ir.Constant(ir.IntType(64), v * lanes.lanes)])
             kept = b.load(b.bitcast(place, small.as_pointer()), align=1)
             scaled = b.fmul(z, lanes.repeat(arguments[6]))
@@ -194,11 +191,20 @@ def leave_row_dropped(
     return types.void(sums, i, bias, i, types.boolean, keep, y.dtype, y, i), emit
 
 
-def _leaving(lanes: Vectors, sums: Any, bias: Any, relu: Any, v: int) -> Any:
-    """Vector v of relu(sums + bias)."""
-    z = lanes.b.fadd(lanes.load(sums, v), lanes.load_as(bias, v))
-    off = lanes.b.and_(lanes.b.fcmp_ordered("<=", z, lanes.zero), relu)
-    return lanes.b.select(off, lanes.zero, z)
+def _leaving(
+    context: Any, b: ir.IRBuilder, signature: Any, arguments: Any
+) -> tuple[Vectors, list[Any]]:
+    """The vectors of relu(sums + bias), from the first five arguments of these two."""
+    at = partial(pointer, context, b, signature, arguments)
+    sums, bias = at(0, 1), at(2, 3)
+    lanes = Vectors(b, sums.type.pointee, VECTOR_BYTES)
+    relu = lanes.repeat(b.trunc(arguments[4], ir.IntType(1)))
+    leaving = []
+    for v in range(VECTORS):
+        z = b.fadd(lanes.load(sums, v), lanes.load_as(bias, v))
+        off = b.and_(b.fcmp_ordered("<=", z, lanes.zero), relu)
+        leaving.append(b.select(off, lanes.zero, z))
+    return lanes, leaving
 
 
 @intrinsic

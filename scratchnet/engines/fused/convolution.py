@@ -92,13 +92,14 @@ def _leave(block, begin, cells, per_cell, bias, relu, first, y, argmax, row, sma
     """From the sums of one panel to the output of one image, cell by cell (cells.py)."""
     F = y.shape[1]
     width = row.size
-    if first + width <= F and argmax.size:
-        flat, flat_argmax = y.reshape(-1), argmax.reshape(-1)
+    if first + width <= F:
+        flat = y.reshape(-1)
+        winners = argmax.reshape(-1) if argmax.size else small
         for cell in range(cells):
             at = cell * F + first
             leave(
                 block, begin + cell * per_cell * width, per_cell, bias, first, relu,
-                flat, at, flat_argmax, at,
+                flat, at, winners, at if argmax.size else 0,
             )  # fmt: skip
         return
     for cell in range(cells):
