@@ -3,6 +3,8 @@
 In a terminal the epoch's line is a moving bar, in a pipe only the finished line.
 """
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +20,12 @@ __all__ = ["EpochBars", "announce_compiling"]
 
 
 @contextmanager
-def announce_compiling(console: Console) -> Iterator[None]:
-    """Say so, once, if something must be compiled: what is in the cache on disk need not be."""
+def announce_compiling(console: Console, *ahead: str) -> Iterator[None]:
+    """Say so, once, if something must be compiled: what is in the cache on disk need not be.
+
+    ahead    NETWORK DTYPE BATCH_SIZE of a training, half of whose kernels another process then
+             compiles (ahead.py)
+    """
     if scratchnet.get_engine() not in ("numba", "fused"):
         yield
         return
@@ -27,17 +33,29 @@ def announce_compiling(console: Console) -> Iterator[None]:
 
     class Listener(event.Listener):  # type: ignore[misc]
         said = False
+        helper: subprocess.Popen[bytes] | None = None
 
         def on_start(self, event: Any) -> None:
-            if not self.said:
-                console.print("compiling for this processor: once, some seconds")
+            if self.said:
+                return
             self.said = True
+            console.print("compiling for this processor: once, some seconds")
+            if ahead and scratchnet.get_engine() == "fused":
+                command = [sys.executable, "-m", "scratchnet.cli.ahead", *ahead]
+                # what goes wrong there goes wrong here too, and is said here
+                self.helper = subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
         def on_end(self, event: Any) -> None:
             """Nothing to say."""
 
-    with event.install_listener("numba:compile", Listener()):
-        yield
+    listener = Listener()
+    try:
+        with event.install_listener("numba:compile", listener):
+            yield
+    finally:
+        if listener.helper is not None:
+            listener.helper.kill()
+            listener.helper.wait()
 
 
 class EpochBars(Callback):

@@ -74,13 +74,14 @@ def train(
         console.print(
             f"[bold]{network}[/bold] on {len(x):,} digits of {data}, engine {name}, {dtype}"
         )
-        model, clock = chosen.compiled(scratchnet), Clock()
-        epochs = epochs or chosen.epochs
-        with announce_compiling(console), EpochBars(console, epochs) as bars:
+        epochs, batch_size = epochs or chosen.epochs, batch_size or chosen.batch_size
+        ahead = network, dtype, str(batch_size)
+        with announce_compiling(console, *ahead), EpochBars(console, epochs) as bars:
+            model, clock = chosen.compiled(scratchnet), Clock()
             model.fit(
                 x,
                 y,
-                batch_size=batch_size or chosen.batch_size,
+                batch_size=batch_size,
                 epochs=epochs,
                 validation_split=chosen.validation_split,
                 verbose=0,

@@ -25,7 +25,7 @@ from typing import Any
 
 import numba
 from llvmlite import ir
-from numba.core import types
+from numba.core import compiler, types
 from numba.extending import intrinsic
 
 from scratchnet.engines.fused.pool import PARALLEL, launch
@@ -50,7 +50,7 @@ def compiled(function: Any) -> Any:
 
 def tasks(function: Any) -> Any:
     """What the threads of a region run, from compiled code alone: nothing else is made for it."""
-    return numba.njit(cache=True, **OPTIONS, **UNSEEN)(function)
+    return numba.njit(**OPTIONS, **UNSEEN)(function)
 
 
 def inner(function: Any) -> Any:
@@ -78,15 +78,31 @@ def draw(typingctx: Any, counter: Any) -> Any:
     return types.intp(counter), emit
 
 
+def _compile_beside(context: Any, tasks: Any, arguments: tuple[Any, ...]) -> Any:
+    """Put the function `tasks` for these types into the library that is being made.
+
+    A library of its own, as Numba makes for a function that calls another one, would be optimized
+    and turned to machine code twice: there, and again where it is called.
+    """
+    flags: Any = compiler.Flags()
+    tasks.targetdescr.options.parse_as_flags(flags, tasks.targetoptions)
+    flags.no_compile = True
+    library = context.active_code_library
+    result = compiler.compile_extra(
+        context.typing_context, context, tasks.py_func, arguments, None, flags, {}, library
+    )
+    function = library.get_function(result.fndesc.mangled_name)
+    function.linkage = "linkonce_odr"  # a second kernel may bring the same tasks
+    return result.fndesc
+
+
 @intrinsic
 def share(typingctx: Any, workers: Any, tasks: Any, arguments: Any) -> Any:
     """Run tasks(*arguments) in so many threads at once, and come back when all have returned."""
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, values: Any) -> Any:
         inner = types.void(*signature.args[2])
-        signature.args[1].dispatcher.compile(inner.args)
-        compiled_tasks = signature.args[1].dispatcher.overloads[inner.args]
-        context.add_linking_libs([compiled_tasks.library])
+        descriptor = _compile_beside(context, signature.args[1].dispatcher, inner.args)
 
         # what a thread is given: the address of one function, and of the arguments
         packed = b.alloca(values[2].type)
@@ -98,7 +114,7 @@ def share(typingctx: Any, workers: Any, tasks: Any, arguments: Any) -> Any:
         inside = ir.IRBuilder(body.append_basic_block())
         given = inside.load(inside.bitcast(body.args[0], packed.type))
         each = [inside.extract_value(given, i) for i in range(len(inner.args))]
-        context.call_internal_no_propagate(inside, compiled_tasks.fndesc, inner, each)
+        context.call_internal_no_propagate(inside, descriptor, inner, each)
         inside.ret_void()
 
         data = b.bitcast(packed, byte)
