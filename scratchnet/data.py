@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scratchnet import random
+from scratchnet import engines, random
 from scratchnet.errors import expected
 from scratchnet.layers.arguments import is_int, is_number, numbers
 from scratchnet.losses.loss import Array
 
 __all__ = ["Batches", "batch_size", "check", "labels", "prepare_fit", "whole"]
+
+
+MANY = 2**20  # numbers, from which on several threads look at them faster
 
 
 class Batches:
@@ -110,7 +113,7 @@ def _numbers(owner: str, name: str, value: Any, dtype: str = "float64") -> Array
     if array.dtype.kind == "f":
         # an infinite target is lawful, as in Keras: TerminateOnNaN ends what comes of it
         with np.errstate(over="ignore", invalid="ignore"):
-            clean = np.isfinite(array.sum())  # as it almost always is, and then no mask is made
+            clean = _is_finite(array)  # as it almost always is, and then no mask is made
         if not clean:
             bad = np.isnan(array) if name == "y" else ~np.isfinite(array)
             _refuse_first(owner, f"finite numbers in {name}", array, bad)
@@ -118,6 +121,19 @@ def _numbers(owner: str, name: str, value: Any, dtype: str = "float64") -> Array
         if array.dtype.itemsize > np.dtype(dtype).itemsize:
             _refuse_first(owner, f"{name} that fits {dtype}", array, np.abs(array) > limit)
     return array
+
+
+def _is_finite(array: Array) -> bool:
+    """Whether all numbers are; False also where only their sum is not."""
+    check = getattr(engines.load(engines.get_engine()), "all_finite", None)
+    if (
+        check is None
+        or array.size < MANY
+        or not array.flags.c_contiguous
+        or array.itemsize not in (4, 8)
+    ):
+        return bool(np.isfinite(array.sum()))
+    return check(array)  # type: ignore[no-any-return]
 
 
 def _refuse_streams(owner: str, name: str, value: Any) -> None:

@@ -22,13 +22,16 @@ __all__ = ["StepByStep", "Steps"]
 class StepByStep:
     """The steps of a model, layer by layer: what every engine can do."""
 
-    rows_at_once = 1  # for a prediction where nobody looks at the batches: at least one batch
-
     def __init__(self, model: "Sequential") -> None:
         self.model: Any = model
 
     def begin(self) -> None:
         """Called before `fit` and the like: what was looked up earlier may have changed."""
+
+    @property
+    def rows_at_once(self) -> int:
+        """For a prediction where nobody looks at the batches; at least one batch is taken."""
+        return 1
 
     def predict(self, batch: Batches) -> Array:
         """The output for a batch."""

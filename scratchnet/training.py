@@ -4,6 +4,7 @@ One step (forward, loss, backward, update) stands in steps.py; here is the loop 
 """
 
 from math import isfinite
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from scratchnet.steps import StepByStep, Steps
 
 __all__ = ["Trainer"]
 
+# what of a layer decides how it is done; attrgetter reads it all in one call
+_MATTERS = attrgetter("trainable", "activity_regularizer", "input_shape")
+SMALL = 4096  # numbers of x: below, BLAS sets no threads to work
 # what a subclass of a Keras model may write to change its training
 KERAS_HOOKS = ("call", "compute_loss", "compute_metrics", "train_step", "test_step", "predict_step")
 
@@ -131,10 +135,7 @@ class Trainer(Steps):
             return StepByStep(self)
         made_from = [engine, plan, self.loss, self._trainable]
         for layer in self._layers:
-            made_from += [
-                layer, layer.trainable, layer.activity_regularizer, layer.input_shape,
-                vars(layer).get("_activation"),
-            ]  # fmt: skip
+            made_from += layer, _MATTERS(layer), vars(layer).get("_activation")
         if self._plan is None or self._plan[0] != made_from:
             self._plan = made_from, plan(self), (np.dtype(self.dtype), self.input_shape[1:])
         self._plan[1].begin()
@@ -360,8 +361,9 @@ class Trainer(Steps):
         # for one image the checks of `data.check` take longer than the network
         if self._plan is not None and type(x) is np.ndarray:
             steps, (dtype, shape) = self._steps(), self._plan[2]
-            if x.dtype == dtype and x.shape[1:] == shape and len(x) and isfinite(x.sum()):
-                return steps.predict(Batches(x))  # type: ignore[no-any-return]
+            if x.dtype == dtype and x.shape[1:] == shape and 0 < x.size <= SMALL:
+                if isfinite(np.vdot(x, x)):  # else `check` says which number is not, or it is large
+                    return steps.predict(Batches(x))  # type: ignore[no-any-return]
         batch = data.check(self, x)
         self.build((None, *batch.x.shape[1:]))
         return self._steps().predict(batch)  # type: ignore[no-any-return]

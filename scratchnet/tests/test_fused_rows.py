@@ -4,6 +4,7 @@ import numba
 import numpy as np
 import pytest
 
+from scratchnet import Sequential, layers
 from scratchnet.engines.fused import packing
 from scratchnet.engines.fused.cells import (
     ALL,
@@ -278,3 +279,26 @@ def test_softmax_of_numbers_far_apart(dtype):
     softmax(z, y)
     assert np.isnan(y[0]).all()
     assert not np.isnan(y[1:]).any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [0, 1, 7, 65_536, 65_537, 1_200_001])
+def test_a_number_that_is_not_finite_is_found_anywhere(dtype, size):
+    from scratchnet.engines.fused import all_finite
+
+    x = np.resize(np.array([-1, np.finfo(dtype).max, 0, np.finfo(dtype).tiny], dtype), size)
+    assert all_finite(x)
+    for place in {0, size // 2, size - 1} if size else ():
+        for bad in (np.nan, np.inf, -np.inf):
+            broken = x.copy()
+            broken[place] = bad
+            assert not all_finite(broken)
+
+
+def test_large_data_are_checked_for_numbers_that_are_not_finite():
+    model = Sequential([layers.Input((1024,)), layers.Dense(2)])
+    x = np.zeros((1025, 1024), np.float32)
+    model.predict(x, verbose=0)
+    x[1000, 7] = np.nan
+    with pytest.raises(ValueError, match=r"nan at \(1000, 7\)"):
+        model.predict(x, verbose=0)

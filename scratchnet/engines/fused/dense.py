@@ -192,9 +192,8 @@ def dense_few(x, rows, kernel, bias, relu, y):
     lanes = LONG * VECTOR_BYTES // kernel.itemsize
     values, w_at, x_at = np.empty(D + 1, x.dtype), np.empty(D + 1, np.intp), every(1, D)
     row_at, out = np.zeros(1, np.intp), np.empty(lanes, x.dtype)
-    flat = kernel.reshape(-1)
-    whole, zero = U // lanes * lanes, kernel.dtype.type(0)
-    total = np.empty(U - whole, np.float64)
+    flat, zero = kernel.reshape(-1), kernel.dtype.type(0)
+    total = np.empty(U if U < lanes else 0, np.float64)  # too few columns for a tile
     for n in range(rows.size):
         row, z = x[rows[n]], y[n]
         count = 0
@@ -203,19 +202,19 @@ def dense_few(x, rows, kernel, bias, relu, y):
             w_at[count] = d
             count += row[d] != 0
         total[:] = 0
-        if whole < U:  # the columns behind the last whole tile
-            for j in range(count):
-                rest, value = kernel[w_at[j], whole:], np.float64(values[j])
-                for u in range(total.size):
-                    total[u] += value * rest[u]
+        for j in range(count if total.size else 0):
+            line, value = kernel[w_at[j]], np.float64(values[j])
+            for u in range(total.size):
+                total[u] += value * line[u]
+        for u in range(total.size):
+            z[u] = total[u]
         for j in range(count):
             w_at[j] *= U
-        for first in range(0, whole, lanes):
+        for tile_from in range(0, 0 if total.size else U, lanes):
+            first = min(tile_from, U - lanes)  # the last tile does some columns once more
             long_tile(values, row_at, 0, x_at, flat, first, w_at, 0, count, out, 0, 0)
             for v in range(lanes):
                 z[first + v] = out[v]
-        for u in range(total.size):
-            z[whole + u] = total[u]
         for u in range(U):
             v = z[u] + bias[u]
             z[u] = zero if relu and v <= 0 else v

@@ -1,4 +1,6 @@
-"""Activations as vectors: relu, tanh and sigmoid a stretch at a time, softmax row by row."""
+"""Activations as vectors: relu, tanh and sigmoid a stretch at a time, softmax row by row. And
+whether all numbers of an array are finite.
+"""
 
 import math
 
@@ -10,6 +12,7 @@ from scratchnet.engines.fused.loss import softmax
 from scratchnet.engines.fused.threads import compiled, draw, share, tasks, workers_for
 
 __all__ = [
+    "all_finite",
     "relu_backward",
     "relu_forward",
     "sigmoid_backward",
@@ -20,7 +23,37 @@ __all__ = [
 ]
 
 STRETCH = 8192  # numbers of a task
+FINITE_STRETCH = 2**16
 RELU_WORK, EXP_WORK = 2, 16  # multiply-adds that one number is worth
+
+
+@tasks
+def _finite_tasks(counter, bits, exponent, found):
+    """found[0] = 1 if there is a number with all bits of its exponent set: inf or NaN."""
+    first = draw(counter) * FINITE_STRETCH
+    while first < bits.size and not found[0]:
+        part = bits[first : min(first + FINITE_STRETCH, bits.size)]
+        some = 0
+        for i in range(part.size):
+            some |= (part[i] & exponent) == exponent
+        if some:
+            found[0] = 1
+        first = draw(counter) * FINITE_STRETCH
+
+
+@compiled
+def _all_finite(bits, exponent, workers):
+    counter, found = np.zeros(8, np.intp), np.zeros(8, np.uint8)
+    share(workers, _finite_tasks, (counter, bits, exponent, found))
+    return found[0] == 0
+
+
+def all_finite(x):
+    """Whether no number of the contiguous array x, float32 or float64, is infinite or NaN."""
+    kind = np.dtype(f"u{x.itemsize}").type
+    bits = x.view(kind).reshape(-1)
+    exponent = np.array(np.inf, x.dtype).view(kind)[()]
+    return bool(_all_finite(bits, exponent, workers_for(x.size)))
 
 
 @tasks

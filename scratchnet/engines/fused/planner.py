@@ -11,6 +11,7 @@ The gather of the batch's rows goes into the first step. The optimizer needs no 
 gradients and slots lie flat, and one pass updates them (optimizers/optimizer.py).
 """
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "merge", "plan"]
 
+NUMBERS_AT_ONCE = 2**22
 MOST_WINDOWS = 250  # of a pooling cell: which one it was is kept in a byte
 
 
@@ -89,8 +91,6 @@ def _apart(conv: Conv2D, pool: Any) -> bool:
 class Plan(StepByStep):
     """The steps of a model, merged."""
 
-    rows_at_once = 512
-
     def __init__(self, model: "Sequential", steps: list[Step]) -> None:
         super().__init__(model)
         self.steps = steps
@@ -98,6 +98,14 @@ class Plan(StepByStep):
 
     def begin(self) -> None:
         self.ready = False
+
+    @property
+    def rows_at_once(self) -> int:
+        """As many as leave NUMBERS_AT_ONCE behind the widest step."""
+        shapes = [step.layers[-1].output_shape[1:] for step in self.steps]
+        if any(None in shape for shape in shapes):  # images of any size
+            return 1
+        return max(1, NUMBERS_AT_ONCE // max(prod(shape) for shape in shapes))
 
     def _get_ready(self) -> None:
         """What need not be looked up for each batch of `fit`."""
