@@ -40,6 +40,7 @@ class Batches:
         self.batch_size = 32
         self._shuffle: Any = False
         self._order: NDArray[np.integer] | None = None
+        self.current: NDArray[np.integer] | None = None  # order of the epoch that is under way
 
     @property
     def x(self) -> Array:
@@ -84,10 +85,18 @@ class Batches:
         y, weight = (None if a is None else a.take(chosen, axis=0) for a in given)
         return Batches(self.x, y, weight, chosen)
 
-    def batches(self, epoch: int) -> Iterator["Batches"]:
-        """The batches of one epoch."""
-        order = None if self._shuffle is False else self.order(epoch)
-        for start in range(0, len(self.x), self.batch_size):
+    @property
+    def shuffled(self) -> bool | str:
+        """What was given to `shuffle`."""
+        return self._shuffle  # type: ignore[no-any-return]
+
+    def batches(self, epoch: int, done: int = 0) -> Iterator["Batches"]:
+        """The batches of one epoch; with some `done`, the others in the order that was begun."""
+        order = None
+        if self._shuffle is not False:
+            begun = done > 0 and self.current is not None
+            order = self.current = self.current if begun else self.order(epoch)
+        for start in range(done * self.batch_size, len(self.x), self.batch_size):
             part = slice(start, start + self.batch_size)
             yield self.rows(part if order is None else order[part])
 

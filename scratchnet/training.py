@@ -19,7 +19,9 @@ from scratchnet.losses.loss import Loss
 from scratchnet.metrics import Mean, Metric
 from scratchnet.metrics.resolve import flatten, log_names, resolve, sees_logits
 from scratchnet.metrics.tally import Tally
+from scratchnet.saving.backup import Progress
 from scratchnet.steps import StepByStep, Steps
+from scratchnet.utils.interrupts import HeldInterrupt
 
 __all__ = ["Trainer"]
 
@@ -141,12 +143,20 @@ class Trainer(Steps):
         self._plan[1].begin()
         return self._plan[1]
 
+    def _make_metrics(self: Any, y: Array, y_pred: Array) -> None:
+        """Choose the metrics for labels and output of these shapes, once."""
+        if self._metrics is None:
+            plain, weighted = (resolve(spec, y, y_pred) for spec in self._metric_specs)
+            self._metrics, self._plain_count = [*plain, *weighted], len(plain)
+
+    def make_metrics(self: Any, y: Array) -> None:
+        """The same before there is an output: for metrics that go on from a backup."""
+        self._make_metrics(y, np.zeros((len(y), *self.output_shape[1:]), self.dtype))
+
     def _update_metrics(
         self: Any, loss: float, batch: Batches, y_pred: Array, training: bool
     ) -> None:
-        if self._metrics is None:
-            plain, weighted = (resolve(s, batch.y, y_pred) for s in self._metric_specs)
-            self._metrics, self._plain_count = [*plain, *weighted], len(plain)
+        self._make_metrics(batch.y, y_pred)
         self._loss_tracker.update_state(loss, sample_weight=len(y_pred))
         for index, metric in enumerate(self._metrics):
             weight = None if index < self._plain_count else batch.sample_weight
@@ -218,33 +228,62 @@ class Trainer(Steps):
         self.build((None, *train.x.shape[1:]))
         self._check_layout()
         calls = self._callbacks(callbacks, verbose, epochs, len(train), add_history=True)
-        steps, follows = self._steps(), calls.follows("train")
-        tally = Tally(self, watched=follows)
+        if calls.backup is not None:
+            calls.backup.follow(train, calls.callbacks)
         self.stop_training = False
-        epoch_logs: dict[str, float] = {}
         calls.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
-            self.reset_metrics()
-            calls.on_epoch_begin(epoch)
-            for step, batch in enumerate(train.batches(epoch)):
-                if follows:
-                    calls.on_train_batch_begin(step)
-                loss, y_pred = steps.train(batch)
-                tally.add(loss, batch, y_pred)
-                if follows:
-                    calls.on_train_batch_end(step, self._logs())
+        backup = None if calls.backup is None else calls.backup.restore()
+        start = backup or Progress(initial_epoch)
+        if backup and self.stop_training and not start.batch:
+            epochs = start.epoch  # it had been stopped, and only its end is missing
+        epoch_logs = start.logs or {}
+        with HeldInterrupt() as interrupt:
+            for epoch in range(start.epoch, epochs):
+                self._train_epoch(epoch, start.batch, train, calls, interrupt)
+                start = Progress(epoch + 1)
+                epoch_logs = self._logs()
+                if validation is not None and _is_due(epoch, validation_freq):
+                    logs = self._evaluate(validation, calls, self._steps())
+                    epoch_logs |= {f"val_{name}": value for name, value in logs.items()}
+                calls.on_epoch_end(epoch, epoch_logs)
+                self._check_interrupt(interrupt, calls, Progress(epoch + 1, 0, epoch_logs))
                 if self.stop_training:
                     break
-            tally.flush()
-            epoch_logs = self._logs()
-            if validation is not None and _is_due(epoch, validation_freq):
-                logs = self._evaluate(validation, calls, steps)
-                epoch_logs |= {f"val_{name}": value for name, value in logs.items()}
-            calls.on_epoch_end(epoch, epoch_logs)
-            if self.stop_training:
-                break
         calls.on_train_end(epoch_logs)
         return self.history
+
+    def _train_epoch(
+        self: Any, epoch: int, done: int, train: Batches, calls: Any, interrupt: HeldInterrupt
+    ) -> None:
+        """The batches of an epoch, or the rest, where a training goes on with some of them done."""
+        steps, follows = self._steps(), calls.follows("train")
+        tally = Tally(self, watched=follows)
+        self.reset_metrics()
+        calls.on_epoch_begin(epoch)
+        if done:
+            calls.backup.restore()  # what on_epoch_begin changed had been changed before
+            if self.stop_training:
+                return
+        for step, batch in enumerate(train.batches(epoch, done), done):
+            if follows:
+                calls.on_train_batch_begin(step)
+            loss, y_pred = steps.train(batch)
+            tally.add(loss, batch, y_pred)
+            if follows:
+                calls.on_train_batch_end(step, self._logs())
+            if interrupt.asked:
+                tally.flush()
+                self._check_interrupt(interrupt, calls, Progress(epoch, step + 1))
+            if self.stop_training:
+                break
+        tally.flush()
+
+    def _check_interrupt(self, interrupt: HeldInterrupt, calls: Any, progress: Progress) -> None:
+        """After Ctrl-C: keep what there is, then interrupt. The last update is whole."""
+        if interrupt.asked:
+            if calls.backup is not None:
+                calls.backup.back_up(progress)
+            raise KeyboardInterrupt
 
     def _callbacks(
         self: Any, callbacks: Any, verbose: Any, epochs: int, steps: int, add_history: bool = False

@@ -12,7 +12,12 @@ class Callback:
 
     `params` holds verbose, epochs and steps; `model` is the model at work. A batch index counts
     within its epoch. `logs` maps a metric's name to its value so far.
+
+    `backed_up` names the attributes in which a callback remembers what it has seen: numbers,
+    strings, arrays, and lists and dicts of them. BackupAndRestore keeps them.
     """
+
+    backed_up: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.params: dict[str, Any] | None = None
@@ -30,6 +35,15 @@ class Callback:
     def model(self) -> Any:
         """The model that is trained, evaluated or asked to predict."""
         return self._model
+
+    def get_state(self) -> dict[str, Any]:
+        """What `backed_up` names; nothing for a callback that remembers nothing."""
+        return {name: getattr(self, name) for name in self.backed_up}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_state` gave; called after `on_train_begin`."""
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def on_batch_begin(self, batch: int, logs: Logs = None) -> None:
         """The older name of `on_train_batch_begin`."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from scratchnet.callbacks.backup_and_restore import BackupAndRestore
 from scratchnet.callbacks.callback import Callback, Logs
 from scratchnet.callbacks.history import History
 from scratchnet.callbacks.progbar_logger import ProgbarLogger
@@ -47,6 +48,12 @@ class CallbackList(Callback):
             self.callbacks.append(self._history)
         if self._last(ProgbarLogger) is None and add_progbar:
             self.callbacks.append(ProgbarLogger())
+        self.backup = self._last(BackupAndRestore)
+        if self.backup is not None:  # the last: what it keeps is the state after all others
+            if sum(isinstance(callback, BackupAndRestore) for callback in self.callbacks) > 1:
+                raise ValueError(expected("callbacks", "one BackupAndRestore at most", "several"))
+            self.callbacks.remove(self.backup)
+            self.callbacks.append(self.backup)
         self.set_model(model)
         self.set_params(params)
 

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -32,25 +32,25 @@ class CSVLogger(Callback):
         if not isinstance(separator, str) or len(separator) != 1:
             raise ValueError(expected("CSVLogger", "a separator of one character", repr(separator)))
         self.sep = separator
-        self.filename = os.fspath(filename)
+        self.filename = os.path.abspath(filename)
         self.append = append
         self.append_header = True
         self.keys: list[str] | None = None
-        self.csv_file: IO[bytes] | None = None
 
     def on_train_begin(self, logs: Logs = None) -> None:
         """Open the file; a header is due unless rows are appended to a file that has one."""
         if self.append and os.path.exists(self.filename):
             self.append_header = os.path.getsize(self.filename) == 0
-        self._close()
-        # without a buffer, a row is one write
-        self.csv_file = open(self.filename, "ab" if self.append else "wb", buffering=0)
+        # What is in the file goes when the first row comes: a training that goes on from a backup
+        # keeps its rows. But a file that cannot be written is found now.
         self.keys = None
+        self._append(b"")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         """Write the row, under the header if it is the first."""
         logs = logs or {}
         rows: list[list[Any]] = []
+        first = self.keys is None
         if self.keys is None:
             self.keys = sorted(logs)
             if not any(key.startswith("val_") for key in self.keys):
@@ -60,16 +60,28 @@ class CSVLogger(Callback):
         rows.append([epoch, *(_cell(logs.get(key, "NA")) for key in self.keys)])
         text = io.StringIO()
         csv.writer(text, delimiter=self.sep).writerows(rows)
-        assert self.csv_file is not None, "on_train_begin opens the file"
-        self.csv_file.write(text.getvalue().encode())
+        self._append(text.getvalue().encode(), anew=first and not self.append)
 
     def on_train_end(self, logs: Logs = None) -> None:
-        """Close the file."""
-        self._close()
+        """No epoch, no row."""
+        if self.keys is None:
+            self._append(b"", anew=not self.append)
 
-    def _close(self) -> None:
-        if self.csv_file is not None:
-            self.csv_file.close()
+    def get_state(self) -> dict[str, Any]:
+        """The columns, and how long the file is."""
+        size = None if self.keys is None else os.path.getsize(self.filename)
+        return {"keys": self.keys, "append_header": self.append_header, "size": size}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take back the rows that were written after the backup."""
+        self.keys, self.append_header = state["keys"], state["append_header"]
+        if self.keys is not None and os.path.getsize(self.filename) > state["size"]:
+            os.truncate(self.filename, state["size"])
+
+    def _append(self, content: bytes, anew: bool = False) -> None:
+        """Add to the file, in one write; `anew` empties it first."""
+        with open(self.filename, "wb" if anew else "ab", buffering=0) as file:
+            file.write(content)
 
 
 def _cell(value: Any) -> Any:

@@ -23,6 +23,8 @@ class EarlyStopping(MonitorCallback):
     source    keras/src/callbacks/early_stopping.py
     """
 
+    backed_up = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
+
     def __init__(
         self,
         monitor: str = "val_loss",

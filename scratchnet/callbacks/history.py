@@ -10,6 +10,8 @@ __all__ = ["History"]
 class History(Callback):
     """`history` maps each name in the logs to its values; `epoch` lists the epochs."""
 
+    backed_up = ("history", "epoch")
+
     def __init__(self) -> None:
         super().__init__()
         self.history: dict[str, list[Any]] = {}

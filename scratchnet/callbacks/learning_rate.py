@@ -57,6 +57,8 @@ class ReduceLROnPlateau(MonitorCallback):
     source    keras/src/callbacks/reduce_lr_on_plateau.py
     """
 
+    backed_up = ("best", "cooldown_counter", "wait")
+
     def __init__(
         self,
         monitor: str = "val_loss",

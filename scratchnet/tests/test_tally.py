@@ -105,7 +105,9 @@ def test_large_outputs_do_not_wait(monkeypatch):
 
 
 @pytest.mark.skipif(not engines.JIT, reason="engine fused needs Numba's compiler")
-def test_predictions_take_many_batches_at_once_where_nobody_looks():
+def test_predictions_take_many_batches_at_once_where_nobody_looks(monkeypatch):
+    from scratchnet.engines.fused import planner
+
     class Look(callbacks.Callback):
         def __init__(self):
             super().__init__()
@@ -117,6 +119,8 @@ def test_predictions_take_many_batches_at_once_where_nobody_looks():
     (x, _), look = data(1300), Look()
     with engine("fused"):
         fitted = model()
+        units = fitted.output_shape[-1]
+        monkeypatch.setattr(planner, "NUMBERS_AT_ONCE", 512 * units)
         plan, given = fitted._steps(), []
         real = plan.predict
         plan.predict = lambda batch: given.append(len(batch.x)) or real(batch)
