@@ -57,7 +57,7 @@ def rememberers(folder: Path) -> list[Callback]:
     """Callbacks whose state decides how a training goes on."""
     return [
         EarlyStopping("loss", patience=40, restore_best_weights=True),
-        callbacks.ReduceLROnPlateau("val_loss", patience=1, factor=0.5, cooldown=1),
+        callbacks.ReduceLROnPlateau("loss", patience=2, factor=0.5, mode="max"),
         callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.97),
         callbacks.CSVLogger(folder / "log.csv"),
         callbacks.ModelCheckpoint(folder / "best.weights.h5", "val_loss", 0, True, True),
