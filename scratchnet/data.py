@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scratchnet import engines, random
+from scratchnet import random
 from scratchnet.errors import expected
 from scratchnet.layers.arguments import is_int, is_number, numbers
 from scratchnet.losses.loss import Array
+from scratchnet.numerics import all_finite
 
 __all__ = ["Batches", "batch_size", "check", "labels", "prepare_fit", "whole"]
 
@@ -133,16 +134,8 @@ def _numbers(owner: str, name: str, value: Any, dtype: str = "float64") -> Array
 
 
 def _is_finite(array: Array) -> bool:
-    """Whether all numbers are; False also where only their sum is not."""
-    check = getattr(engines.load(engines.get_engine()), "all_finite", None)
-    if (
-        check is None
-        or array.size < MANY
-        or not array.flags.c_contiguous
-        or array.itemsize not in (4, 8)
-    ):
-        return bool(np.isfinite(array.sum()))
-    return check(array)  # type: ignore[no-any-return]
+    """Whether all numbers are; may be False where only their sum is not."""
+    return all_finite(array) if array.size >= MANY else bool(np.isfinite(array.sum()))
 
 
 def _refuse_streams(owner: str, name: str, value: Any) -> None:

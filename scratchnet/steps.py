@@ -45,9 +45,18 @@ class StepByStep:
     def gradients(self, batch: Batches) -> tuple[float, Array]:
         """Loss and output of a batch in training; the gradients are left in the layers."""
         model, y, weight = self.model, batch.y, batch.sample_weight
+        numerics = model.numerics
+        if numerics is not None:
+            numerics.begin()
         y_pred = model.forward(batch.x, training=True)
+        if numerics is not None:
+            numerics.outputs()
         value = model.loss_value(y, y_pred, weight, training=True)
+        if numerics is not None:
+            numerics.loss(value, model.layers[-1], y_pred)
         model.backward_loss(y, y_pred, weight, lowest=model.lowest_trainable())
+        if numerics is not None:
+            numerics.gradients((layer, layer.dx) for layer in reversed(model.layers))
         return value, y_pred
 
     def train(self, batch: Batches) -> tuple[float, Array]:

@@ -19,6 +19,7 @@ from scratchnet.losses.loss import Loss
 from scratchnet.metrics import Mean, Metric
 from scratchnet.metrics.resolve import flatten, log_names, resolve, sees_logits
 from scratchnet.metrics.tally import Tally
+from scratchnet.numerics import Numerics
 from scratchnet.saving.backup import Progress
 from scratchnet.steps import StepByStep, Steps
 from scratchnet.utils.interrupts import HeldInterrupt
@@ -45,6 +46,7 @@ class Trainer(Steps):
     def __init__(self) -> None:
         self.optimizer: optimizers.Optimizer | None = None
         self.loss: Loss | None = None
+        self.numerics: Numerics | None = None  # who looks for NaN, where that was asked for
         self.stop_training = False
         self.history: Any = None
         self._loss_tracker = Mean(name="loss")
@@ -68,11 +70,16 @@ class Trainer(Steps):
         steps_per_execution: int = 1,
         jit_compile: Any = "auto",
         auto_scale_loss: bool = True,
+        check_numerics: bool = False,
     ) -> None:
         """Choose the optimizer, the loss and the metrics, by name or as objects.
 
-        The last four arguments tune TensorFlow in Keras; they change no number here and are
-        ignored.
+        run_eagerly, steps_per_execution, jit_compile and auto_scale_loss tune TensorFlow in Keras;
+        they change no number here and are ignored.
+
+        check_numerics    end the training at the first NaN or infinity, with a FloatingPointError
+                          that names the layer, the direction and the step; the weights are then
+                          those before the step. Not in Keras.
         """
         refuse(self.owner, loss_weights=(loss_weights, None))
         chosen_optimizer = optimizers.get(optimizer)
@@ -84,9 +91,13 @@ class Trainer(Steps):
         if chosen_loss is not None and chosen_loss.reduction in (None, "none"):
             wanted = "a loss that is reduced to one number"
             raise ValueError(expected(self.owner, wanted, f"reduction {chosen_loss.reduction!r}"))
+        if not isinstance(check_numerics, bool):
+            wanted = "check_numerics as a bool"
+            raise TypeError(expected(self.owner, wanted, repr(check_numerics)))
         flatten(metrics, "metrics")  # unknown names are refused now; shapes come with the data
         flatten(weighted_metrics, "weighted_metrics")
         self.optimizer, self.loss = chosen_optimizer, chosen_loss
+        self.numerics = Numerics(self) if check_numerics else None
         self._metric_specs = metrics, weighted_metrics
         self._metrics, self._updated = None, None
         self._loss_tracker = Mean(name="loss")

@@ -128,9 +128,12 @@ class Plan(StepByStep):
             x, rows = np.require(batch.x, self.model.dtype, ["C", "W"]), None
         if rows is None:
             rows = every_row(len(x))
+        numerics = self.model.numerics if training else None
         for step in self.steps:
             x = step.forward(x, rows, training)
             rows = every_row(len(x))
+            if numerics is not None and step is not self.steps[-1]:  # that one meets the loss
+                numerics.output(step.layers[0], x)
         return x
 
     def predict(self, batch: Batches) -> Array:
@@ -147,6 +150,9 @@ class Plan(StepByStep):
         y_true = self._labels(batch)
         if self.top is not None:
             self.top.loss_follows = y_true is not None
+        numerics = model.numerics
+        if numerics is not None:
+            numerics.begin()
         y_pred = self._forward(batch, training=True)
         dy: Any
         if self.top is not None and y_true is not None:
@@ -156,6 +162,10 @@ class Plan(StepByStep):
         else:
             value = model.loss_value(batch.y, y_pred, batch.sample_weight, training=True)
             top, dy = self._logits_gradient(batch)
+        if numerics is not None:
+            last = self.steps[-1]
+            made = last.saved.y if isinstance(last, DenseStep) and last.softmax else y_pred
+            numerics.loss(value, last.layers[0], made)
         if dy is None:
             dy = model.loss.gradient(batch.y, y_pred, batch.sample_weight)
         first = len(model.layers)
@@ -172,6 +182,8 @@ class Plan(StepByStep):
                 dy = step.backward(dy, first > self.lowest)
         if self.penalized:
             model.add_penalty_gradients()
+        if numerics is not None:
+            numerics.gradients()
         return value, y_pred
 
     def train(self, batch: Batches) -> tuple[float, Array]:
