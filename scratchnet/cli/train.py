@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import scratchnet
 from scratchnet import config, datasets, networks, utils
-from scratchnet.callbacks import Callback
+from scratchnet.callbacks import BackupAndRestore, Callback
 from scratchnet.cli import options
 from scratchnet.cli.progress import EpochBars, announce_compiling
 from scratchnet.errors import expected
@@ -50,6 +50,9 @@ class Clock(Callback):
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Default: NETWORK.keras."
 )
+@click.option(
+    "--backup", type=click.Path(file_okay=False), help="A folder: go on from there after a kill."
+)
 def train(
     network: str,
     data: str,
@@ -59,6 +62,7 @@ def train(
     dtype: str,
     seed: int | None,
     out: Path | None,
+    backup: str | None,
 ) -> None:
     """Train NETWORK, keep it in a .keras file."""
     out = out or Path(f"{network}.keras")
@@ -74,6 +78,7 @@ def train(
         console.print(
             f"[bold]{network}[/bold] on {len(x):,} digits of {data}, engine {name}, {dtype}"
         )
+        kept = [] if backup is None else [BackupAndRestore(backup)]
         epochs, batch_size = epochs or chosen.epochs, batch_size or chosen.batch_size
         ahead = network, dtype, str(batch_size)
         with announce_compiling(console, *ahead), EpochBars(console, epochs) as bars:
@@ -85,7 +90,7 @@ def train(
                 epochs=epochs,
                 validation_split=chosen.validation_split,
                 verbose=0,
-                callbacks=[bars, clock],
+                callbacks=[bars, clock, *kept],
             )
         loss, accuracy = model.evaluate(*test, verbose=0)
     model.save(out)
@@ -95,6 +100,8 @@ def train(
 
 
 def _seconds(seconds: list[float]) -> str:
+    if not seconds:
+        return "no epoch was left to train"
     later = seconds[1:]
     if not later:
         return f"{seconds[0]:.2f} seconds for the epoch, compiling included"

@@ -65,6 +65,31 @@ def test_train_says_what_it_did_and_saves_the_model(folder: Path) -> None:
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
 
 
+def test_a_training_with_a_backup_goes_on_after_it_was_cut(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from scratchnet.cli.train import Clock
+
+    train = "train", "mlp_dropout", "--epochs", "3", "--engine", "numpy", "--seed", "1"
+    whole = call(*train, "--out", "whole.keras")
+    assert whole.exit_code == 0
+
+    def die(clock: Any, epoch: int, logs: Any = None) -> None:
+        raise MemoryError("cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Clock, "on_train_end", die)
+        with pytest.raises(MemoryError, match="cut"):
+            call(*train, "--backup", "kept", "--out", "cut.keras")
+    assert not Path("cut.keras").exists()
+    rest = call(*train, "--backup", "kept", "--out", "cut.keras")
+    assert rest.exit_code == 0
+    assert "no epoch was left to train" in rest.stdout
+    a, b = (scratchnet.models.load_model(folder / name) for name in ("whole.keras", "cut.keras"))
+    np.testing.assert_array_equal(a.parameters, b.parameters)
+    assert not Path("kept").exists()
+
+
 def test_the_same_seed_gives_the_same_model(folder: Path) -> None:
     for name in ("a.keras", "b.keras"):
         quick("--dtype", "float64", "--batch-size", "500", "--out", name)
