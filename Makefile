@@ -13,8 +13,9 @@ demo: .venv/keras
 test: .venv/dev
 	@( $(BIN)/python -m pytest -q scratchnet/tests && \
 	   NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q scratchnet/tests && \
-	   $(BIN)/python -m pytest -q parity_tests --golden ) > .test.log 2>&1 & beside=$$!; \
-	$(BIN)/python -m pytest parity_tests benchmarks; live=$$?; \
+	   $(BIN)/python -m pytest -q parity_tests --golden && \
+	   $(BIN)/python -m pytest -q benchmarks ) > .test.log 2>&1 & beside=$$!; \
+	$(BIN)/python -m pytest parity_tests; live=$$?; \
 	wait $$beside; rest=$$?; cat .test.log; \
 	test $$live -eq 0 && test $$rest -eq 0
 

@@ -40,7 +40,11 @@ class Backup:
 
     def __init__(self, model: Any, batches: Batches, callbacks: list[Callback]) -> None:
         self.model, self.batches = model, batches
-        self.callbacks = [callback for callback in callbacks if callback.get_state()]
+        self.callbacks = [
+            callback
+            for callback in callbacks
+            if callback.backed_up or type(callback).get_state is not Callback.get_state
+        ]
 
     # ------------------------------------------------------------------ to bytes
 
