@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratchnet import random
+from scratchnet.distributed.world import of_first
 from scratchnet.errors import expected
 from scratchnet.layers.arguments import is_int, is_number, numbers
 from scratchnet.losses.loss import Array
@@ -86,6 +87,13 @@ class Batches:
         y, weight = (None if a is None else a.take(chosen, axis=0) for a in given)
         return Batches(self.x, y, weight, chosen)
 
+    def part(self, rows: slice) -> "Batches":
+        """These rows of a batch, left where they lie."""
+        y, weight = (None if a is None else a[rows] for a in (self.y, self.sample_weight))
+        if self.taken is None:
+            return Batches(self.source[rows], y, weight)
+        return Batches(self.source, y, weight, self.taken[rows])
+
     @property
     def shuffled(self) -> bool | str:
         """What was given to `shuffle`."""
@@ -96,7 +104,8 @@ class Batches:
         order = None
         if self._shuffle is not False:
             begun = done > 0 and self.current is not None
-            order = self.current = self.current if begun else self.order(epoch)
+            # without a seed every rank has drawn an order of its own
+            order = self.current = self.current if begun else of_first(self.order(epoch))
         for start in range(done * self.batch_size, len(self.x), self.batch_size):
             part = slice(start, start + self.batch_size)
             yield self.rows(part if order is None else order[part])

@@ -12,6 +12,9 @@ import numpy as np
 from scratchnet import callbacks as callbacks_module
 from scratchnet import data, engines, losses, optimizers
 from scratchnet.data import Batches
+from scratchnet.distributed import agreement
+from scratchnet.distributed.split import split
+from scratchnet.distributed.world import any_rank, counted_on
 from scratchnet.errors import expected
 from scratchnet.layers.arguments import is_int, refuse
 from scratchnet.layers.base import Array
@@ -185,6 +188,7 @@ class Trainer(Steps):
 
     # ------------------------------------------------------------------ fit
 
+    @counted_on
     def fit(
         self: Any,
         x: Any = None,
@@ -214,7 +218,8 @@ class Trainer(Steps):
                            well; "batch": within batches; False: as given
         history            the mean over all samples of what each batch showed before its update
 
-        All data are checked before anything is trained.
+        All data are checked before anything is trained. After `distributed.start()` all ranks of
+        `mpiexec` train together.
         """
         self._check_compiled("fit")
         refuse(
@@ -238,6 +243,7 @@ class Trainer(Steps):
                 )
         self.build((None, *train.x.shape[1:]))
         self._check_layout()
+        agreement.check(self, train, validation, epochs)
         calls = self._callbacks(callbacks, verbose, epochs, len(train), add_history=True)
         if calls.backup is not None:
             calls.backup.follow(train, calls.callbacks)
@@ -245,6 +251,7 @@ class Trainer(Steps):
         calls.on_train_begin()
         backup = None if calls.backup is None else calls.backup.restore()
         start = backup or Progress(initial_epoch)
+        agreement.begin(self, (start.epoch, start.batch))
         if backup and self.stop_training and not start.batch:
             epochs = start.epoch  # it had been stopped, and only its end is missing
         epoch_logs = start.logs or {}
@@ -254,10 +261,11 @@ class Trainer(Steps):
                 start = Progress(epoch + 1)
                 epoch_logs = self._logs()
                 if validation is not None and _is_due(epoch, validation_freq):
-                    logs = self._evaluate(validation, calls, self._steps())
+                    logs = self._evaluate(validation, calls, split(self._steps()))
                     epoch_logs |= {f"val_{name}": value for name, value in logs.items()}
                 calls.on_epoch_end(epoch, epoch_logs)
                 self._check_interrupt(interrupt, calls, Progress(epoch + 1, 0, epoch_logs))
+                self.stop_training = any_rank(self.stop_training)
                 if self.stop_training:
                     break
         calls.on_train_end(epoch_logs)
@@ -267,7 +275,7 @@ class Trainer(Steps):
         self: Any, epoch: int, done: int, train: Batches, calls: Any, interrupt: HeldInterrupt
     ) -> None:
         """The batches of an epoch, or the rest, where a training goes on with some of them done."""
-        steps, follows = self._steps(), calls.follows("train")
+        steps, follows = split(self._steps()), calls.follows("train")
         tally = Tally(self, watched=follows)
         self.reset_metrics()
         calls.on_epoch_begin(epoch)
@@ -282,16 +290,16 @@ class Trainer(Steps):
             tally.add(loss, batch, y_pred)
             if follows:
                 calls.on_train_batch_end(step, self._logs())
-            if interrupt.asked:
+            if any_rank(self.stop_training or interrupt.asked):
                 tally.flush()
                 self._check_interrupt(interrupt, calls, Progress(epoch, step + 1))
-            if self.stop_training:
+                self.stop_training = True
                 break
         tally.flush()
 
     def _check_interrupt(self, interrupt: HeldInterrupt, calls: Any, progress: Progress) -> None:
         """After Ctrl-C: keep what there is, then interrupt. The last update is whole."""
-        if interrupt.asked:
+        if any_rank(interrupt.asked):
             if calls.backup is not None:
                 calls.backup.back_up(progress)
             raise KeyboardInterrupt

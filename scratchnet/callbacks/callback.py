@@ -14,10 +14,12 @@ class Callback:
     within its epoch. `logs` maps a metric's name to its value so far.
 
     `backed_up` names the attributes in which a callback remembers what it has seen: numbers,
-    strings, arrays, and lists and dicts of them. BackupAndRestore keeps them.
+    strings, arrays, and lists and dicts of them. BackupAndRestore keeps them. `writes` says whether
+    it shows or writes something: of many ranks that train together the first one alone does it.
     """
 
     backed_up: tuple[str, ...] = ()
+    writes = False
 
     def __init__(self) -> None:
         self.params: dict[str, Any] | None = None

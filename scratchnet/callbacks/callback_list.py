@@ -7,6 +7,7 @@ from scratchnet.callbacks.backup_and_restore import BackupAndRestore
 from scratchnet.callbacks.callback import Callback, Logs
 from scratchnet.callbacks.history import History
 from scratchnet.callbacks.progbar_logger import ProgbarLogger
+from scratchnet.distributed.world import leads
 from scratchnet.errors import expected
 
 __all__ = ["CallbackList"]
@@ -15,6 +16,7 @@ __all__ = ["CallbackList"]
 class CallbackList(Callback):
     """Hands every hook to each callback in turn: those given, then History and the progress bar.
 
+    Where many ranks train together, those that show or write something act on the first one alone.
     Logs reach the callbacks as plain floats, sorted by name; what one callback adds to them, the
     next one sees.
 
@@ -42,11 +44,13 @@ class CallbackList(Callback):
                         "LambdaCallback makes one from functions.",
                     )
                 )
+        if not leads():
+            self.callbacks = [callback for callback in self.callbacks if not callback.writes]
         self._history = self._last(History)
         if self._history is None and add_history:
             self._history = History()
             self.callbacks.append(self._history)
-        if self._last(ProgbarLogger) is None and add_progbar:
+        if self._last(ProgbarLogger) is None and add_progbar and leads():
             self.callbacks.append(ProgbarLogger())
         self.backup = self._last(BackupAndRestore)
         if self.backup is not None:  # the last: what it keeps is the state after all others

@@ -25,6 +25,8 @@ class CSVLogger(Callback):
     source    keras/src/callbacks/csv_logger.py
     """
 
+    writes = True
+
     def __init__(
         self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
     ) -> None:

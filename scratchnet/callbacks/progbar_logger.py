@@ -15,6 +15,8 @@ class ProgbarLogger(Callback):
     source    keras/src/callbacks/progbar_logger.py
     """
 
+    writes = True
+
     def __init__(self) -> None:
         super().__init__()
         self.seen = 0

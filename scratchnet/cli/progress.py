@@ -61,6 +61,8 @@ def announce_compiling(console: Console, *ahead: str) -> Iterator[None]:
 class EpochBars(Callback):
     """Shows epoch, bar, seconds, loss and accuracy; leaving its `with` gives the cursor back."""
 
+    writes = True
+
     def __init__(self, console: Console, epochs: int) -> None:
         super().__init__()
         self.console, self.epochs = console, epochs

@@ -53,6 +53,8 @@ class Dropout(Layer):
         # Keras draws no seed for a Dropout that drops nothing; neither may we, or all later weights
         # would differ
         self.seed_generator = random.SeedGenerator(seed) if rate > 0 else None
+        # where x is a part of a batch: its first row there, and the rows of the whole batch
+        self.within: tuple[int, int] | None = None
 
     def _check_noise_shape(self, noise_shape: Any) -> Shape | None:
         if noise_shape is None:
@@ -99,6 +101,14 @@ class Dropout(Layer):
 
     def draw_mask(self, shape: tuple[int, ...]) -> NDArray[Any]:
         """The mask of the next training call, which it counts: 1 keeps, 0 drops."""
+        if self.within is None:
+            return self._draw(shape)
+        first, n = self.within
+        mask = self._draw((n, *shape[1:]))
+        whole = mask.ndim == len(shape) and len(mask) == n
+        return mask[first : first + shape[0]] if whole else mask
+
+    def _draw(self, shape: tuple[int, ...]) -> NDArray[Any]:
         assert self.seed_generator is not None
         seed, call = self.seed_generator.next()
         if self.mask is None:

@@ -230,6 +230,11 @@ class SparseCategoricalCrossentropy(Crossentropy):
             share = counted.size / max(counted.sum(), 1)
         return weights * counted * share
 
+    def mass(self, y_true: Array, sample_weight: Array | None) -> float:
+        if self.ignore_class is None or self.reduction not in ("sum_over_batch_size", "mean"):
+            return super().mass(y_true, sample_weight)
+        return float(np.count_nonzero(y_true != self.ignore_class))
+
     def check_labels(self, y_true: Array, output_shape: tuple[int | None, ...]) -> None:
         if not np.all(np.equal(np.mod(y_true, 1), 0)):
             bad = y_true[np.mod(y_true, 1) != 0].flat[0]

@@ -120,6 +120,13 @@ class Loss(Configurable):
             wanted = f"sample_weight that fits values of shape {shape}"
             raise ValueError(expected(self.owner, wanted, str(weight.shape))) from None
 
+    def mass(self, y_true: Array, sample_weight: Array | None) -> float:
+        """What these rows count beside others: the mean over a batch is that of the means of its
+        parts, weighted with their masses."""
+        if self.reduction == "mean_with_sample_weight" and sample_weight is not None:
+            return float(np.sum(sample_weight, dtype=np.float64))
+        return float(len(y_true))
+
     def _factor(self, shape: tuple[int, ...], sample_weight: Any) -> float:
         """What the sum of the weighted values is multiplied with."""
         if self.reduction in ("sum", "none", None):

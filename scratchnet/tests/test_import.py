@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = {"tensorflow", "keras", "numba", "matplotlib", "h5py", "rich", "PIL", "click"}
+HEAVY = {"tensorflow", "keras", "numba", "matplotlib", "h5py", "rich", "PIL", "click", "mpi4py"}
 
 
 def test_import_brings_in_none_of_the_heavy_libraries():
@@ -35,6 +35,7 @@ def test_every_public_name_is_there():
         ("scratchnet.metrics", "Precison", "Precision"),
         ("scratchnet.optimizers", "Nadam", "Adam"),
         ("scratchnet.callbacks", "EarlyStop", "EarlyStopping"),
+        ("scratchnet.distributed", "strat", "start"),
         ("scratchnet.activations", "sigmod", "sigmoid"),
         ("scratchnet.initializers", "GlorotUniforms", "GlorotUniform"),
         ("scratchnet.regularizers", "L1L22", "L1L2"),
