@@ -7,6 +7,7 @@ from typing import Any
 
 from scratchnet.callbacks.callback import Callback, Logs
 from scratchnet.data import Batches, whole
+from scratchnet.distributed.world import leads
 from scratchnet.errors import expected
 from scratchnet.saving.backup import Backup, Progress
 from scratchnet.utils.files import atomic_write
@@ -23,7 +24,8 @@ class BackupAndRestore(Callback):
     takes the place of the one before when it is whole; `double_checkpoint` keeps that one, too, and
     falls back on it. With `delete_checkpoint` a `fit` that comes to its end takes the backup away.
 
-    What a callback remembers is kept if it names it: see `Callback.backed_up`.
+    What a callback remembers is kept if it names it: see `Callback.backed_up`. Of many ranks that
+    train together the first one writes; all go on from what they find, in a folder that all can read.
 
     source    keras/src/callbacks/backup_and_restore.py, which keeps weights and the epoch's number,
               and begins an epoch anew
@@ -80,6 +82,8 @@ class BackupAndRestore(Callback):
     def back_up(self, progress: Progress) -> None:
         """Write the state; the backup before stays until the new one is whole."""
         assert self._training is not None, "fit calls follow first"
+        if not leads():
+            return
         content = self._training.write(progress)
         self.backup_dir.mkdir(parents=True, exist_ok=True)
         if self.double_checkpoint and self.path.is_file():
@@ -105,7 +109,7 @@ class BackupAndRestore(Callback):
 
     def on_train_end(self, logs: Logs = None) -> None:
         """Take away the backup of a training that is done."""
-        if self.delete_checkpoint and self.backup_dir.is_dir():
+        if self.delete_checkpoint and leads() and self.backup_dir.is_dir():
             self.path.unlink(missing_ok=True)
             self.previous.unlink(missing_ok=True)
             for torn in self.backup_dir.glob(f".{self.path.name}*.part"):  # by a kill in a write

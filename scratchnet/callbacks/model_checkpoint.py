@@ -28,6 +28,7 @@ class ModelCheckpoint(MonitorCallback):
     source    keras/src/callbacks/model_checkpoint.py
     """
 
+    writes = True
     backed_up = ("best", "_batches_seen_since_last_saving", "_last_batch_seen")
 
     def __init__(

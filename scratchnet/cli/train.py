@@ -53,6 +53,9 @@ class Clock(Callback):
 @click.option(
     "--backup", type=click.Path(file_okay=False), help="A folder: go on from there after a kill."
 )
+@click.option(
+    "--distributed", is_flag=True, help="On all ranks of mpiexec: mpiexec -n 4 scratchnet train ..."
+)
 def train(
     network: str,
     data: str,
@@ -63,12 +66,17 @@ def train(
     seed: int | None,
     out: Path | None,
     backup: str | None,
+    distributed: bool,
 ) -> None:
     """Train NETWORK, keep it in a .keras file."""
     out = out or Path(f"{network}.keras")
     _check_place(out)
     (chosen,) = networks.get(network)
+    if distributed:
+        scratchnet.distributed.start()
+    first = scratchnet.distributed.rank() == 0
     console = options.console()
+    console.quiet = not first
     config.set_floatx(dtype)
     if seed is not None:
         utils.set_random_seed(seed)
@@ -79,8 +87,10 @@ def train(
             f"[bold]{network}[/bold] on {len(x):,} digits of {data}, engine {name}, {dtype}"
         )
         kept = [] if backup is None else [BackupAndRestore(backup)]
+        if (n := scratchnet.distributed.size()) > 1:
+            console.print(f"on {n} ranks, threads of each: {scratchnet.get_num_threads()}")
         epochs, batch_size = epochs or chosen.epochs, batch_size or chosen.batch_size
-        ahead = network, dtype, str(batch_size)
+        ahead = (network, dtype, str(batch_size)) if first else ()
         with announce_compiling(console, *ahead), EpochBars(console, epochs) as bars:
             model, clock = chosen.compiled(scratchnet), Clock()
             model.fit(
@@ -92,6 +102,8 @@ def train(
                 verbose=0,
                 callbacks=[bars, clock, *kept],
             )
+        if not first:
+            return
         loss, accuracy = model.evaluate(*test, verbose=0)
     model.save(out)
     console.print(f"test loss {loss:.4f}, accuracy {accuracy:.4f} ({len(test[0]):,} digits)")

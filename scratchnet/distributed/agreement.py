@@ -11,7 +11,7 @@ from scratchnet.distributed import world as ranks
 from scratchnet.errors import expected
 from scratchnet.regularizers import L1, L1L2, L2
 
-__all__ = ["begin", "check"]
+__all__ = ["begin", "check", "check_rows_are_alone"]
 
 LOOKED_AT = 2**20  # numbers of an array that a rank's data is known by
 
@@ -21,7 +21,7 @@ def check(model: Any, train: Batches, validation: Batches | None, epochs: int) -
     world = ranks.current()
     if world is None:
         return
-    _check_rows_are_alone(model, train)
+    check_rows_are_alone(model, train)
     layers = [
         (type(layer).__name__, [(key, array.shape) for key, array in layer.params.items()])
         for layer in model.layers
@@ -58,7 +58,7 @@ def begin(model: Any, first_epoch: int) -> None:
             generator.state = int(state[0]), int(state[1])
 
 
-def _check_rows_are_alone(model: Any, train: Batches) -> None:
+def check_rows_are_alone(model: Any, train: Batches) -> None:
     """Raise where a rank would need the rows of the others for what a layer or the loss does."""
     weighted = train.sample_weight is not None and model.loss.reduction == "mean_with_sample_weight"
     by_rows = not weighted and getattr(model.loss, "ignore_class", None) is None
@@ -88,7 +88,7 @@ def _check_same(world: Any, owner: str, items: list[tuple[str, bytes, str]]) -> 
     for index, (name, _, hint) in enumerate(items):
         if differs[:, index].any():
             wanted = f"the same {name} on every rank"
-            got = f"another on rank {int(np.argmax(differs[:, index]))} than on rank 0"
+            got = f"a difference between ranks 0 and {int(np.argmax(differs[:, index]))}"
             raise ValueError(expected(owner, wanted, got, hint))
 
 

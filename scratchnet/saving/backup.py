@@ -18,6 +18,7 @@ import numpy as np
 from scratchnet import random
 from scratchnet.callbacks.callback import Callback
 from scratchnet.data import Batches
+from scratchnet.distributed.world import leads
 from scratchnet.errors import expected
 from scratchnet.layers.dropout import Dropout
 from scratchnet.saving import weights
@@ -73,7 +74,7 @@ class Backup:
             "order": self.batches.current if inside and random.global_seed() is None else None,
             "dropout": [list(layer.seed_generator.state) for layer in self._dropouts()],
             "metrics": [m.variables for m in self.model.metrics] if inside else None,
-            "callbacks": [[type(c).__name__, c.get_state()] for c in self.callbacks],
+            "callbacks": [[type(c).__name__, c.writes, c.get_state()] for c in self.callbacks],
         }
 
     def _run(self) -> dict[str, Any]:
@@ -85,7 +86,6 @@ class Backup:
             "shuffle": batches.shuffled,
             "seed": random.global_seed(),
             "dtype": self.model.dtype,
-            "callbacks": [type(callback).__name__ for callback in self.callbacks],
         }
 
     def _dropouts(self) -> list[Any]:
@@ -105,12 +105,16 @@ class Backup:
         """
         self.owner = owner
         state = self._open(content)
-        run, ours = state["run"], self._run()
+        # of many ranks only the first one has the callbacks that write
+        kept = [c for c in state["callbacks"] if leads() or not c[1]]
+        theirs = state["run"] | {"callbacks": [name for name, _, _ in kept]}
+        ours = self._run() | {"callbacks": [type(c).__name__ for c in self.callbacks]}
         for key, value in ours.items():
-            if run.get(key) != value:
+            if theirs.get(key) != value:
                 hint = "Start it as before, or delete the backup to start anew."
-                wanted, got = f"{key} {run.get(key)!r} of the training it is of", repr(value)
+                wanted, got = f"{key} {theirs.get(key)!r} of the training it is of", repr(value)
                 raise ValueError(expected(owner, wanted, got, hint))
+        state["callbacks"] = [remembered for _, _, remembered in kept]
         if len(state["dropout"]) != len(self._dropouts()):
             raise ValueError(expected(owner, "the backup of this model", "another model's"))
         self.model.build_optimizer()
@@ -152,8 +156,8 @@ class Backup:
             for metric, variables in zip(model.metrics, state["metrics"], strict=True):
                 for mine, kept in zip(metric.variables, variables, strict=True):
                     mine[...] = kept
-        for callback, (_, kept) in zip(self.callbacks, state["callbacks"], strict=True):
-            callback.set_state(kept)
+        for callback, remembered in zip(self.callbacks, state["callbacks"], strict=True):
+            callback.set_state(remembered)
 
 
 def _plain(value: Any, arrays: list[Any]) -> Any:
