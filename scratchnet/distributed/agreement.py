@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scratchnet.data import Batches
 from scratchnet.distributed import world as ranks
 from scratchnet.errors import expected
+from scratchnet.layers.normalization import BatchNormalization
 from scratchnet.regularizers import L1, L1L2, L2
 
 __all__ = ["begin", "check", "check_rows_are_alone"]
@@ -63,19 +64,19 @@ def check_rows_are_alone(model: Any, train: Batches) -> None:
     weighted = train.sample_weight is not None and model.loss.reduction == "mean_with_sample_weight"
     by_rows = not weighted and getattr(model.loss, "ignore_class", None) is None
     for layer in model.layers:
-        if layer.trainable and layer.state:
+        normal, penalty = type(layer) is BatchNormalization, layer.activity_regularizer
+        if layer.trainable and layer.state and not normal:
             wanted = "layers that look at each row alone, for training on several ranks"
             hint = "Set its trainable to False, or train on one rank."
             raise NotImplementedError(expected(model.owner, wanted, layer.owner, hint))
-        penalty = layer.activity_regularizer
-        if penalty is None:
-            continue
-        if type(penalty) not in (L1, L2, L1L2):
+        if penalty is not None and type(penalty) not in (L1, L2, L1L2):
             wanted = "an activity regularizer that is a sum over rows (L1, L2, L1L2)"
             raise NotImplementedError(expected(layer.owner, wanted, type(penalty).__name__))
-        if not by_rows:
-            wanted = "a loss that is a mean over rows beside an activity regularizer"
-            raise NotImplementedError(expected(layer.owner, wanted, model.loss.owner))
+        if (penalty is not None or (normal and layer.trainable)) and not by_rows:
+            what = "trainable batch statistics" if penalty is None else "an activity regularizer"
+            wanted = f"a loss in which all rows count alike beside {what}"
+            hint = "Train on one rank."
+            raise NotImplementedError(expected(layer.owner, wanted, model.loss.owner, hint))
     if weighted and train.sample_weight is not None and train.sample_weight.min() < 0:
         wanted, got = "sample weights of 0 or more", str(train.sample_weight.min())
         raise NotImplementedError(expected(model.loss.owner, wanted, got, "Train on one rank."))

@@ -13,8 +13,10 @@ import numpy as np
 
 from scratchnet.data import Batches
 from scratchnet.distributed import world as ranks
+from scratchnet.distributed.statistics import Statistics
 from scratchnet.layers.base import Array
 from scratchnet.layers.dropout import Dropout
+from scratchnet.layers.normalization import BatchNormalization
 from scratchnet.metrics.resolve import sees_logits
 
 __all__ = ["Split", "split"]
@@ -38,6 +40,12 @@ class Split:
         self.model: Any = steps.model
         self.mine: Array | None = None  # this rank's part of the gradient
         self._known: dict[Any, list[tuple[int, ...]]] = {}
+        self._statistics = Statistics(world)
+        self._normal = [
+            (index, layer)
+            for index, layer in enumerate(self.model.layers)
+            if isinstance(layer, BatchNormalization) and layer.trainable
+        ]
         self._dropouts: list[Any] = [
             layer for layer in self.model.layers if isinstance(layer, Dropout) and layer.rate > 0
         ]
@@ -49,13 +57,10 @@ class Split:
             model.build_optimizer()
             self.mine = np.empty(model.trainable_size, model.dtype)
         part, share = self._part(batch)
-        value, y_pred = 0.0, None
+        value, y_pred = self._gradients(part, batch)
         if part is None:
-            for layer in self._dropouts:  # the streams of all ranks stay together
-                layer.seed_generator.next()
             self.mine[:] = 0
         else:
-            value, y_pred = self._gradients(part, batch)
             np.multiply(model._gradients[: self.mine.size], share, out=self.mine)
         gradients = model._gradients[: self.mine.size]
         if gradients.size:
@@ -69,16 +74,36 @@ class Split:
         value, y_pred = (0.0, None) if part is None else self.steps.test(part)
         return self._whole(batch, value * share, y_pred, training=False)
 
-    def _gradients(self, part: Batches, batch: Batches) -> tuple[float, Array]:
-        """Loss and output of the part, its masks cut from those of the whole batch."""
-        first, n = self._rows(len(batch.y))[0], len(batch.y)
+    def _gradients(self, part: Batches | None, batch: Batches) -> tuple[float, Array | None]:
+        """Loss and output of the part, with masks and statistics of the whole batch."""
+        n = len(batch.y)
+        first, end = self._rows(n)
+        self._statistics.share = (end - first) / n
         for layer in self._dropouts:
             layer.within = first, n
+        for _, layer in self._normal:
+            layer.among = self._statistics
         try:
+            if part is None:
+                return self._stand_by()
             return self.steps.gradients(part)  # type: ignore[no-any-return]
         finally:
             for layer in self._dropouts:
                 layer.within = None
+            for _, layer in self._normal:
+                layer.among = None
+
+    def _stand_by(self) -> tuple[float, None]:
+        """What there is to do without a row: the streams and averages of all ranks stay together,
+        and who asks is answered."""
+        for layer in self._dropouts:
+            layer.seed_generator.next()
+        for _, layer in self._normal:
+            layer.stand_by(backward=False)
+        for index, layer in reversed(self._normal):
+            if index >= self.model.lowest_trainable():
+                layer.stand_by(backward=True)
+        return 0.0, None
 
     def _rows(self, n: int) -> tuple[int, int]:
         """The first of this rank's rows among n, and the one after its last."""

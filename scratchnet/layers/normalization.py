@@ -83,6 +83,8 @@ class BatchNormalization(Layer):
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        # while many ranks train together: what adds up over the parts of the batch (distributed/)
+        self.among: Any = None
         self.beta_regularizer = regularizers.get(beta_regularizer)
         self.gamma_regularizer = regularizers.get(gamma_regularizer)
 
@@ -133,9 +135,7 @@ class BatchNormalization(Layer):
         if of_batch:
             mean, variance = np.empty(C, x.dtype), np.empty(C, x.dtype)
             ops.batch_norm_statistics(rows, mean, variance)
-            for name, batch in (("moving_mean", mean), ("moving_variance", variance)):
-                moving = self.state[name]
-                moving[...] = moving * self.momentum + batch * (1 - self.momentum)
+            self._take_in(mean, variance)
         else:
             mean, variance = self.state["moving_mean"], self.state["moving_variance"]
         inv_std = 1 / np.sqrt(variance + x.dtype.type(self.epsilon))
@@ -143,6 +143,14 @@ class BatchNormalization(Layer):
         ops.batch_norm_forward(rows, mean, inv_std, self._gamma(x), self._beta(x), y)
         self.saved = BatchNormalizationSaved(rows, mean, inv_std, of_batch) if training else None
         return np.ascontiguousarray(self._unrows(y, x.shape))
+
+    def _take_in(self, mean: Array, variance: Array) -> None:
+        """Move the averages by the statistics of a batch; of a part, which become the batch's."""
+        if self.among is not None:
+            self.among.statistics(mean, variance)
+        for name, batch in (("moving_mean", mean), ("moving_variance", variance)):
+            moving = self.state[name]
+            moving[...] = moving * self.momentum + batch * (1 - self.momentum)
 
     def _gamma(self, x: Array) -> Array:
         return self.params["gamma"] if self.scale else np.ones(x.shape[self.axis], x.dtype)
@@ -160,9 +168,17 @@ class BatchNormalization(Layer):
                 self.grads[name][...] = gradient
         if not of_batch:  # fixed statistics: no row feels another
             dgamma, dbeta = np.zeros_like(mean), np.zeros_like(mean)
+        elif self.among is not None:
+            self.among.sums(dgamma, dbeta)
         dx = np.empty_like(x)
         ops.batch_norm_dx(rows, x, mean, inv_std, self._gamma(dy), dgamma, dbeta, dx)
         return np.ascontiguousarray(self._unrows(dx, dy.shape))
+
+    def stand_by(self, backward: bool) -> None:
+        """What a rank does that has no row of a batch: it takes in the statistics of the others, or
+        answers where these ask for the sums of their way back."""
+        nothing = [np.zeros_like(self.state["moving_mean"]) for _ in range(2)]
+        self.among.sums(*nothing) if backward else self._take_in(*nothing)
 
     def get_config(self) -> dict[str, Any]:
         return {

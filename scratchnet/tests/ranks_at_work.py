@@ -119,6 +119,27 @@ def frozen() -> Any:
     return fitted(Dense(9, activation="relu"), frozen, BatchNormalization(trainable=False))
 
 
+def normal() -> Any:
+    """Two normalizations, over rows and over channels; the lowest layers are not trained."""
+    bottom = BatchNormalization(center=False, scale=False), Dense(12, trainable=False)
+    image = sn.layers.Reshape((2, 3, 2)), BatchNormalization(axis=1, gamma_regularizer="l2")
+    flat = sn.layers.Flatten(), BatchNormalization(momentum=0.5), Dropout(0.3)
+    return fitted(*bottom, *image, *flat, Dense(5, activation="relu"))
+
+
+def normal_fused() -> Any:
+    sn.set_engine(FAST)
+    return fitted(Dense(8, activation="relu"), BatchNormalization(), Dense(5, activation="relu"))
+
+
+def normal_of_few_rows() -> Any:
+    """A rank without rows stands by, and takes in the averages all the same."""
+    layers = BatchNormalization(momentum=0.5), Dense(5), BatchNormalization(), Dropout(0.3)
+    loss = sn.losses.SparseCategoricalCrossentropy(reduction="sum")
+    # the bias below a normalization has no gradient but rounding, of which Adam makes steps
+    return fitted(*layers, n=8, batch_size=3, loss=loss, optimizer=sn.optimizers.SGD(0.1))
+
+
 def callbacks() -> Any:
     """The rate changes within and between epochs, and the best weights are put back."""
     x, y = rows(19)
@@ -148,7 +169,7 @@ def unseeded() -> Any:
 
     random.seed(sn.distributed.rank())
     sn.utils.random_seed._global_seed = None
-    return fitted(Dense(7), Dropout(0.5), fit={"epochs": 3})
+    return fitted(Dense(7), Dropout(0.5), metrics=["accuracy"], fit={"epochs": 3})
 
 
 def with_optimizer(optimizer: Any) -> Callable[[], Any]:
@@ -181,6 +202,9 @@ CASES: dict[str, Callable[[], Any]] = {
     "class_weight": lambda: fitted(Dropout(0.4), fit={"class_weight": {0: 3.0, 2: 0.0}}),
     "masks": masks,
     "frozen": frozen,
+    "normal": normal,
+    "normal_of_few_rows": normal_of_few_rows,
+    "normal_fused": normal_fused,
     "callbacks": callbacks,
     "one_stops": one_stops,
     "unseeded": unseeded,
@@ -213,6 +237,9 @@ def train(case: Callable[[], Any]) -> dict[str, Any]:
         "steps": np.array(steps),
         "losses": np.array(losses),
         "parameters": model.parameters,
+        "averages": np.concatenate(
+            [np.zeros(0), *(a.ravel() for a in model.non_trainable_weights)]
+        ),
         "optimizer": np.concatenate([v.reshape(-1) for v in model.optimizer.variables]),
         "streams": np.array([g.state for g in generators if g is not None]),
         **{f"history_{name}": np.array(values) for name, values in history.items()},

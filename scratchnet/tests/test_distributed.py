@@ -29,12 +29,21 @@ MISSING = [
 needs_mpi = pytest.mark.skipif(bool(MISSING), reason=f"there is no {' and no '.join(MISSING)}")
 # in each start of mpiexec so many ranks; three of them do the few cases in which an odd number may
 # make a difference, and engine "fused", which takes long to load, is tried by two
-SOME = ["softmax", "few_rows", "one_row", "many_metrics", "ignored_class", "masks", "one_stops"]
+SOME = [
+    "softmax",
+    "few_rows",
+    "one_row",
+    "many_metrics",
+    "ignored_class",
+    "masks",
+    "one_stops",
+    "normal_of_few_rows",
+]
 CASES = {
     1: list(ranks_at_work.CASES),
     2: list(ranks_at_work.CASES),
     3: SOME,
-    4: [name for name in ranks_at_work.CASES if not name.startswith("fused")],
+    4: [name for name in ranks_at_work.CASES if "fused" not in name],
 }
 BARS = {"rtol": 0, "atol": 1e-12}
 SCRIPT = """
@@ -297,21 +306,34 @@ def test_what_needs_the_rows_of_other_ranks_is_refused():
     class Largest(sn.regularizers.L2):
         pass
 
+    class Counting(sn.layers.Dense):
+        def build(self, input_shape):
+            super().build(input_shape)
+            self.state["count"] = np.zeros(1)
+
     Dense, fitted = sn.layers.Dense, ranks_at_work.fitted
-    weighted = sn.losses.SparseCategoricalCrossentropy(reduction="mean_with_sample_weight")
-    normal = sn.layers.BatchNormalization(name="normal")
-    assert refusal(*fitted(normal)).endswith(
-        "expected layers that look at each row alone, for training on several ranks, got "
-        "BatchNormalization 'normal'. Set its trainable to False, or train on one rank."
+    assert refusal(*fitted(Counting(3, name="own"))).endswith(
+        "expected layers that look at each row alone, for training on several ranks, got Counting "
+        "'own'. Set its trainable to False, or train on one rank."
     )
     assert refusal(*fitted(Dense(3, activity_regularizer=Largest()))).endswith(
         "expected an activity regularizer that is a sum over rows (L1, L2, L1L2), got Largest."
     )
+    weighted = sn.losses.SparseCategoricalCrossentropy(reduction="mean_with_sample_weight")
     given = {"sample_weight": np.ones(19)}
-    assert refusal(*fitted(Dense(3, activity_regularizer="l2"), loss=weighted, fit=given)).endswith(
-        "expected a loss that is a mean over rows beside an activity regularizer, got "
-        "SparseCategoricalCrossentropy 'sparse_categorical_crossentropy'."
-    )
+    for layer, loss, what in (
+        (Dense(3, activity_regularizer="l2"), weighted, "an activity regularizer"),
+        (sn.layers.BatchNormalization(), weighted, "trainable batch statistics"),
+        (
+            sn.layers.BatchNormalization(),
+            sn.losses.SparseCategoricalCrossentropy(ignore_class=1),
+            "trainable batch statistics",
+        ),
+    ):
+        assert refusal(*fitted(layer, loss=loss, fit=given)).endswith(
+            f"expected a loss in which all rows count alike beside {what}, got "
+            f"{loss.owner}. Train on one rank."
+        )
     given["sample_weight"][3] = -1
     assert refusal(*fitted(loss=weighted, fit=given)).endswith(
         "expected sample weights of 0 or more, got -1.0. Train on one rank."
