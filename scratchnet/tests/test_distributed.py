@@ -31,6 +31,7 @@ needs_mpi = pytest.mark.skipif(bool(MISSING), reason=f"there is no {' and no '.j
 # make a difference, and engine "fused", which takes long to load, is tried by two
 # without a compiler all is NumPy, as it is with one: the few cases say that it works
 SOME = [
+    "mlp_rmsprop",
     "softmax",
     "few_rows",
     "one_row",
