@@ -251,7 +251,7 @@ class Trainer(Steps):
         calls.on_train_begin()
         backup = None if calls.backup is None else calls.backup.restore()
         start = backup or Progress(initial_epoch)
-        agreement.begin(self, (start.epoch, start.batch))
+        agreement.begin(self, start[:2])
         if backup and self.stop_training and not start.batch:
             epochs = start.epoch  # it had been stopped, and only its end is missing
         epoch_logs = start.logs or {}

@@ -25,7 +25,7 @@ class BackupAndRestore(Callback):
     falls back on it. With `delete_checkpoint` a `fit` that comes to its end takes the backup away.
 
     What a callback remembers is kept if it names it: see `Callback.backed_up`. Of many ranks that
-    train together the first one writes; all go on from what they find, in a folder that all can read.
+    train together the first one writes, and all read: the folder must be one for all of them.
 
     source    keras/src/callbacks/backup_and_restore.py, which keeps weights and the epoch's number,
               and begins an epoch anew

@@ -39,14 +39,14 @@ def check(model: Any, train: Batches, validation: Batches | None, epochs: int) -
     _check_same(world, f"{model.owner}.fit", items)
 
 
-def begin(model: Any, first_epoch: int) -> None:
+def begin(model: Any, progress: Any) -> None:
     """Rank 0's weights, optimizer state and dropout streams for all; raises, on every rank, unless
-    all start with the same epoch."""
+    all start at the same epoch and batch."""
     world = ranks.current()
     if world is None:
         return
     hint = "A backup must lie where every rank can read it."
-    _check_same(world, f"{model.owner}.fit", [("first epoch", _digest(str(first_epoch)), hint)])
+    _check_same(world, f"{model.owner}.fit", [("first batch", _digest(str(progress)), hint)])
     model.build_optimizer()
     states = [array for layer in model.layers for array in layer.state.values()]
     for array in (model.parameters, *states, *model.optimizer.variables):

@@ -364,7 +364,7 @@ def test_two_backups_at_once_are_refused(tmp_path):
         train(tmp_path, BackupAndRestore(tmp_path / "other"))
 
 
-@pytest.mark.parametrize(("save_freq", "kills"), [("epoch", 7), ("2", 7)])
+@pytest.mark.parametrize(("save_freq", "kills"), [("epoch", 5), ("2", 5)])
 def test_a_process_killed_again_and_again_ends_with_the_same_bits(folders, save_freq, kills):
     whole, cut = folders
     choose = random.Random(5)

@@ -70,7 +70,7 @@ def test_a_training_with_a_backup_goes_on_after_it_was_cut(
 ) -> None:
     from scratchnet.cli.train import Clock
 
-    train = "train", "mlp_dropout", "--epochs", "3", "--engine", "numpy", "--seed", "1"
+    train = "train", "softmax", "--epochs", "2", "--engine", "numpy", "--seed", "1"
     whole = call(*train, "--out", "whole.keras")
     assert whole.exit_code == 0
 

@@ -238,6 +238,40 @@ def test_a_dead_rank_ends_the_job_and_the_checkpoint_is_good(tmp_path, deed, cod
 
 
 @needs_mpi
+@pytest.mark.parametrize("save_freq", ["epoch", 2])
+def test_ranks_that_were_killed_go_on_from_their_backup(tmp_path, save_freq):
+    text = f"""
+import hashlib
+from scratchnet.callbacks import BackupAndRestore, EarlyStopping
+class Die(sn.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+    def on_train_batch_end(self, batch, logs=None):
+        if sys.argv[1] == "die" and (rank, self.epoch, batch) == (1, 2, 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+kept = BackupAndRestore(sys.argv[2], {save_freq!r})
+more = [EarlyStopping("loss", patience=9), CSVLogger(sys.argv[2] + ".csv"), Die()]
+history = model.fit(**data, epochs=4, verbose=0, callbacks=[kept, *more])
+whole = [model.parameters, *model.optimizer.variables]
+digest = hashlib.sha256(b"".join(array.tobytes() for array in whole)).hexdigest()
+streams = model.layers[1].seed_generator.state
+with open(f"{{sys.argv[2]}}-{{rank}}", "w") as file:
+    print(digest, history.history, history.epoch, streams, file=file)
+"""
+    path = tmp_path / "training.py"
+    path.write_text(SCRIPT + text)
+    wanted = run(2, path, "live", "whole", cwd=tmp_path)
+    assert wanted.returncode == 0, wanted.stderr
+    assert run(2, path, "die", "cut", cwd=tmp_path).returncode != 0
+    assert (tmp_path / "cut").is_dir()
+    done = run(2, path, "live", "cut", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for ends in (("whole-0", "whole-1", "cut-0", "cut-1"), ("whole.csv", "cut.csv")):
+        assert len({(tmp_path / name).read_text() for name in ends}) == 1
+    assert not (tmp_path / "cut").exists()
+
+
+@needs_mpi
 def test_an_error_of_all_ranks_ends_each_by_itself(tmp_path):
     text = """
 def step(batch, logs):
@@ -285,7 +319,7 @@ model.fit(**data, verbose=0)
         *[("data", "Give every rank all of them: it takes its own part.")] * 3,
         *[("epochs, batch size and shuffle", same)] * 3,
         ("validation data", "Give every rank all of them."),
-        ("first epoch", "A backup must lie where every rank can read it."),
+        ("first batch", "A backup must lie where every rank can read it."),
         *[("network", same)] * 2,
     ]
     assert [line.split("fit: ")[1] for line in done.stdout.splitlines()] == [
