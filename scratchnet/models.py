@@ -16,6 +16,7 @@ from scratchnet.parameters import Parameters
 from scratchnet.registry import deserialize, serialize
 from scratchnet.training import Trainer
 from scratchnet.utils.naming import auto_name
+from scratchnet.utils.options import plain_name
 
 __all__ = ["Sequential", "load_model"]
 
@@ -38,7 +39,7 @@ class Sequential(Trainer, Parameters):
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise TypeError(expected(type(self).__name__, "name as a str or None", repr(name)))
-        self.name = name or auto_name("Sequential")
+        self.name = plain_name(type(self).__name__, name or auto_name("Sequential"))
         self._dtype = None if dtype is None else standardize_dtype(dtype)
         self._input: InputLayer | None = None
         self._layers: list[Layer] = []

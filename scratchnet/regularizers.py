@@ -1,6 +1,6 @@
 """Penalties on weights: what is added to the loss, and its derivative."""
 
-import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -102,7 +102,8 @@ class L1L2(Regularizer):
 
 def validate_float_arg(value: Any, name: str, owner: str = "Regularizer") -> float:
     """value as a float; ValueError unless it is a finite number of 0 or more."""
-    if not isinstance(value, int | float) or not 0 <= value < math.inf:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value <= sys.float_info.max:
         raise ValueError(expected(f"{owner} '{name}'", "a non-negative float", repr(value)))
     return float(value)
 

@@ -122,5 +122,5 @@ def write_idx(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
     data = buffer.getvalue()
     if path.suffix == ".gz":
         data = gzip.compress(data, mtime=0)  # no time of writing in the file
-    with atomic_write(path) as file:
+    with atomic_write(path, owner) as file:
         file.write(data)

@@ -7,8 +7,12 @@ import numpy as np
 from scratchnet.config import standardize_dtype
 from scratchnet.errors import expected
 from scratchnet.initializers.initializer import Array, Initializer, Shape
+from scratchnet.utils.options import finite
 
 __all__ = ["Constant", "Identity", "Ones", "Zeros"]
+
+
+DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
 
 
 class Zeros(Initializer):
@@ -29,12 +33,12 @@ class Constant(Initializer):
     """One value everywhere, or an array that broadcasts to the shape."""
 
     def __init__(self, value: Any = 0.0) -> None:
-        if not np.issubdtype(np.asarray(value).dtype, np.number):
-            raise TypeError(expected("Constant", "value to be a number or an array", repr(value)))
+        _array(value)
         self.value = value
 
     def __call__(self, shape: Shape, dtype: str | None = None) -> Array:
-        value = np.asarray(self.value, standardize_dtype(dtype))
+        with np.errstate(over="ignore"):  # a number that float32 cannot hold is infinite there
+            value = np.asarray(self.value, standardize_dtype(dtype))
         try:
             return np.broadcast_to(value, shape).copy()
         except ValueError:
@@ -51,17 +55,33 @@ class Constant(Initializer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Constant":
         """The initializer that `get_config` described."""
-        value = config["value"]
+        value = config.get("value", 0.0)
         if isinstance(value, dict):
-            value = np.array(value["config"]["value"], value["config"]["dtype"])
+            inner = value.get("config")
+            known = isinstance(inner, dict) and {"value", "dtype"} == set(inner)
+            if not isinstance(inner, dict) or not known or inner["dtype"] not in DTYPES:
+                wanted = 'value as {"value": ..., "dtype": the name of a type of numbers}'
+                raise ValueError(expected("Constant", wanted, repr(value)))
+            value = _array(inner["value"]).astype(inner["dtype"])
         return cls(value)
+
+
+def _array(value: Any) -> Array:
+    """A number, or lists of one shape, as an array of numbers."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        array = np.asarray(None)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(expected("Constant", "value to be a number or an array", repr(value)))
+    return array
 
 
 class Identity(Initializer):
     """gain on the diagonal of a matrix, zero elsewhere."""
 
     def __init__(self, gain: float = 1.0) -> None:
-        self.gain = gain
+        self.gain = finite("Identity", "gain", gain)
 
     def __call__(self, shape: Shape, dtype: str | None = None) -> Array:
         if len(shape) != 2:

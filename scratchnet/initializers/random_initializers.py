@@ -25,6 +25,7 @@ import numpy as np
 from scratchnet import random, registry
 from scratchnet.errors import expected, unknown
 from scratchnet.initializers.initializer import Array, Initializer, Shape
+from scratchnet.utils.options import finite
 from scratchnet.utils.random_seed import SeedGenerator, check_seed, draw_seed
 
 __all__ = [
@@ -71,7 +72,9 @@ class RandomNormal(RandomInitializer):
     """Normal numbers."""
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
-        self.mean, self.stddev = mean, stddev
+        owner = type(self).__name__
+        self.mean = finite(owner, "mean", mean)
+        self.stddev = finite(owner, "stddev", stddev, 0)
         super().__init__(seed)
 
     def __call__(self, shape: Shape, dtype: str | None = None) -> Array:
@@ -86,7 +89,9 @@ class TruncatedNormal(RandomInitializer):
     """Normal numbers, those further than two standard deviations from the mean drawn again."""
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
-        self.mean, self.stddev = mean, stddev
+        owner = type(self).__name__
+        self.mean = finite(owner, "mean", mean)
+        self.stddev = finite(owner, "stddev", stddev, 0)
         super().__init__(seed)
 
     def __call__(self, shape: Shape, dtype: str | None = None) -> Array:
@@ -101,7 +106,8 @@ class RandomUniform(RandomInitializer):
     """Numbers spread evenly over [minval, maxval)."""
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None) -> None:
-        self.minval, self.maxval = minval, maxval
+        owner = type(self).__name__
+        self.minval, self.maxval = finite(owner, "minval", minval), finite(owner, "maxval", maxval)
         super().__init__(seed)
 
     def __call__(self, shape: Shape, dtype: str | None = None) -> Array:
@@ -138,7 +144,8 @@ class VarianceScaling(RandomInitializer):
     ) -> None:
         name = type(self).__name__
         # what stands last in each message are Keras's own words, for code that looks for them
-        if isinstance(scale, bool) or not isinstance(scale, int | float | np.number) or scale <= 0:
+        number = isinstance(scale, int | float | np.number) and not isinstance(scale, bool)
+        if not number or not 0 < scale < math.inf:
             hint = "Argument `scale` must be positive float."
             raise ValueError(expected(name, "scale > 0", repr(scale), hint))
         if mode not in self.MODES:
@@ -150,6 +157,11 @@ class VarianceScaling(RandomInitializer):
             message = unknown(f"{name} distribution", distribution, self.DISTRIBUTIONS)
             raise ValueError(f"{message} Invalid `distribution` argument: {distribution}")
         self.scale, self.mode, self.distribution = scale, mode, kind
+        for argument, axes in (("input_axes", input_axes), ("output_axes", output_axes)):
+            if axes is not None and not (
+                isinstance(axes, list | tuple) and all(isinstance(a, int) for a in axes)
+            ):
+                raise TypeError(expected(name, f"{argument} as a list of ints", repr(axes)))
         self.input_axes, self.output_axes = input_axes, output_axes
         super().__init__(seed)
 
@@ -243,7 +255,7 @@ class Orthogonal(RandomInitializer):
     """
 
     def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
-        self.gain = gain
+        self.gain = finite(type(self).__name__, "gain", gain)
         super().__init__(seed)
 
     def __call__(self, shape: Shape, dtype: str | None = None) -> Array:
@@ -270,6 +282,9 @@ def compute_fans(
 ) -> tuple[int, int]:
     """(fan_in, fan_out) of a weight: (D, U) gives D, U; (R, S, C, F) gives R S C, R S F."""
     if input_axes is not None and output_axes is not None:
+        if not all(-len(shape) <= a < len(shape) for a in (*input_axes, *output_axes)):
+            got = f"{list(input_axes)} and {list(output_axes)}"
+            raise ValueError(expected("VarianceScaling", f"axes of a shape {tuple(shape)}", got))
         return math.prod(shape[a] for a in input_axes), math.prod(shape[a] for a in output_axes)
     if len(shape) < 2:
         n = shape[0] if len(shape) else 1

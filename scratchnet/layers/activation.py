@@ -1,5 +1,6 @@
 """Activations as layers of their own."""
 
+from math import inf
 from typing import Any, NamedTuple
 
 from scratchnet import activations
@@ -62,7 +63,8 @@ class ReLU(Activation):
             ("negative_slope", negative_slope),
             ("threshold", threshold),
         ):
-            if not is_number(value) or not value >= 0:
+            endless = name != "max_value" and value == inf
+            if not is_number(value) or not value >= 0 or endless:
                 never = "a negative value" if name == "max_value" else "None or a negative value"
                 hint = f"{name} of a ReLU layer cannot be {never}."
                 raise ValueError(expected(self.owner, f"{name} of 0 or more", repr(value), hint))
@@ -87,7 +89,7 @@ class LeakyReLU(Activation):
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         super().__init__("leaky_relu", **kwargs)
-        if not is_number(negative_slope) or not negative_slope >= 0:
+        if not is_number(negative_slope) or not 0 <= negative_slope < inf:
             wanted = "negative_slope of 0 or more"
             never = "None" if negative_slope is None else "a negative value"
             hint = f"The negative_slope value of a Leaky ReLU layer cannot be {never}."

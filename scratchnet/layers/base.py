@@ -18,6 +18,7 @@ from scratchnet.errors import did_you_mean, expected
 from scratchnet.layers.arguments import is_int, numbers, sizes
 from scratchnet.registry import Configurable
 from scratchnet.utils.naming import auto_name
+from scratchnet.utils.options import plain_name
 
 __all__ = ["ActivatedLayer", "Array", "Layer", "Shape"]
 
@@ -56,7 +57,7 @@ class Layer(Configurable):
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise TypeError(expected(type(self).__name__, "name as a str or None", repr(name)))
-        self.name = name or auto_name(type(self).__name__)
+        self.name = plain_name(type(self).__name__, name or auto_name(type(self).__name__))
         self.input_shape_argument = self._pop_input_shape(kwargs)
         if kwargs:
             wanted, wrong = "arguments that this layer has", sorted(kwargs)
@@ -111,6 +112,11 @@ class Layer(Configurable):
         theirs with `add_weight` and then call this."""
         self.input_shape = tuple(input_shape)
         self.built = True
+
+    def weight_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
+        """The shapes of the weights that `build` would create for these inputs, in the order of
+        `weights`; nothing is allocated."""
+        return {}
 
     def add_weight(
         self, name: str, shape: tuple[int, ...], initializer: Any, regularizer: Any = None

@@ -19,6 +19,7 @@ from scratchnet.layers.windows import (
     padding_amounts,
     standardize_padding,
 )
+from scratchnet.utils.options import flag
 
 __all__ = ["Conv2D", "Convolution2D"]
 
@@ -81,7 +82,7 @@ class Conv2D(ActivatedLayer):
             got = f"strides={self.strides} and dilation_rate={self.dilation_rate}"
             raise ValueError(expected(self.owner, "only one of the two above 1", got))
         self.activation = activations.get(activation)
-        self.use_bias = use_bias
+        self.use_bias = flag(self.owner, "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
@@ -93,16 +94,21 @@ class Conv2D(ActivatedLayer):
         (R, S), (dh, dw) = self.kernel_size, self.dilation_rate
         return (R - 1) * dh + 1, (S - 1) * dw + 1
 
-    def build(self, input_shape: Shape) -> None:
+    def weight_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
         C = input_shape[-1]
         if C is None:
             raise ValueError(
                 expected(self.owner, "a known number of channels", readable(input_shape))
             )
-        kernel_shape = (*self.kernel_size, C, self.filters)
-        self.add_weight("kernel", kernel_shape, self.kernel_initializer, self.kernel_regularizer)
+        bias = {"bias": (self.filters,)} if self.use_bias else {}
+        return {"kernel": (*self.kernel_size, C, self.filters), **bias}
+
+    def build(self, input_shape: Shape) -> None:
+        shapes = self.weight_shapes(input_shape)
+        kernel = shapes["kernel"]
+        self.add_weight("kernel", kernel, self.kernel_initializer, self.kernel_regularizer)
         if self.use_bias:
-            self.add_weight("bias", (self.filters,), self.bias_initializer, self.bias_regularizer)
+            self.add_weight("bias", shapes["bias"], self.bias_initializer, self.bias_regularizer)
         else:
             self.bias = None
         super().build(input_shape)

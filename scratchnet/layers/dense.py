@@ -9,6 +9,7 @@ from scratchnet.engines import ops
 from scratchnet.errors import expected
 from scratchnet.layers.arguments import positive, refuse
 from scratchnet.layers.base import ActivatedLayer, Array, Shape, readable
+from scratchnet.utils.options import flag
 
 __all__ = ["Dense"]
 
@@ -53,22 +54,27 @@ class Dense(ActivatedLayer):
         refuse(self.owner, kernel_constraint=none[0], bias_constraint=none[1])
         self.units = positive(self.owner, "units", units)
         self.activation = activations.get(activation)
-        self.use_bias = use_bias
+        self.use_bias = flag(self.owner, "use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
 
-    def build(self, input_shape: Shape) -> None:
+    def weight_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
         D = input_shape[-1]
         if D is None:
             raise ValueError(
                 expected(self.owner, "a known size of the last axis of x", readable(input_shape))
             )
-        shape = (D, self.units)
-        self.add_weight("kernel", shape, self.kernel_initializer, self.kernel_regularizer)
+        bias = {"bias": (self.units,)} if self.use_bias else {}
+        return {"kernel": (D, self.units), **bias}
+
+    def build(self, input_shape: Shape) -> None:
+        shapes = self.weight_shapes(input_shape)
+        kernel = shapes["kernel"]
+        self.add_weight("kernel", kernel, self.kernel_initializer, self.kernel_regularizer)
         if self.use_bias:
-            self.add_weight("bias", shape[1:], self.bias_initializer, self.bias_regularizer)
+            self.add_weight("bias", shapes["bias"], self.bias_initializer, self.bias_regularizer)
         else:
             self.bias = None
         super().build(input_shape)

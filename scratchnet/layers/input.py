@@ -45,6 +45,9 @@ class InputLayer(Layer):
             shape = sizes(self.owner, "shape", [shape] if is_int(shape) else shape)
             batch_shape = (*sizes(self.owner, "batch_size", [batch_size]), *shape)
         self.batch_shape: Shape = sizes(self.owner, "batch_shape", batch_shape)
+        if not self.batch_shape:
+            wanted, hint = "a batch axis in batch_shape", "Write (None, ...)."
+            raise ValueError(expected(self.owner, wanted, "()", hint))
         self.build(self.batch_shape)
 
     def forward(self, x: Array, training: bool = False) -> Array:

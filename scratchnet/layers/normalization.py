@@ -9,6 +9,7 @@ from scratchnet.engines import ops
 from scratchnet.errors import expected
 from scratchnet.layers.arguments import is_int, is_number, refuse
 from scratchnet.layers.base import Array, Layer, Shape, readable
+from scratchnet.utils.options import flag
 
 __all__ = ["BatchNormalization"]
 
@@ -76,9 +77,10 @@ class BatchNormalization(Layer):
         self.momentum, self.epsilon = float(momentum), float(epsilon)
         if not 0 <= self.momentum <= 1:
             raise ValueError(expected(self.owner, "momentum from 0 to 1", repr(momentum)))
-        if not self.epsilon > 0:
+        if not 0 < self.epsilon < np.inf:
             raise ValueError(expected(self.owner, "epsilon above 0", repr(epsilon)))
-        self.center, self.scale = center, scale
+        self.center = flag(self.owner, "center", center)
+        self.scale = flag(self.owner, "scale", scale)
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
@@ -88,11 +90,16 @@ class BatchNormalization(Layer):
         self.beta_regularizer = regularizers.get(beta_regularizer)
         self.gamma_regularizer = regularizers.get(gamma_regularizer)
 
-    def build(self, input_shape: Shape) -> None:
+    def weight_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
         C = input_shape[self.axis]
         if C is None:
             wanted = f"a known size of axis {self.axis} of x"
             raise ValueError(expected(self.owner, wanted, readable(input_shape)))
+        names = [*["gamma"][: self.scale], *["beta"][: self.center]]
+        return dict.fromkeys([*names, "moving_mean", "moving_variance"], (C,))
+
+    def build(self, input_shape: Shape) -> None:
+        (C,) = self.weight_shapes(input_shape)["moving_mean"]
         if self.scale:
             self.add_weight("gamma", (C,), self.gamma_initializer, self.gamma_regularizer)
         if self.center:

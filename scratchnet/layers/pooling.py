@@ -17,6 +17,7 @@ from scratchnet.layers.windows import (
     padding_amounts,
     standardize_padding,
 )
+from scratchnet.utils.options import flag
 
 __all__ = [
     "AveragePooling2D",
@@ -161,7 +162,7 @@ class GlobalPooling2D(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.data_format = check_data_format(self.owner, data_format)
-        self.keepdims = keepdims
+        self.keepdims = flag(self.owner, "keepdims", keepdims)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self.check_input_shape(input_shape)

@@ -27,9 +27,14 @@ class Rescaling(Layer):
         self._scale, self._offset = self._number("scale", scale), self._number("offset", offset)
 
     def _number(self, name: str, value: Any) -> Array:
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            wanted = f"{name} as an array of one shape"
+            raise ValueError(expected(self.owner, wanted, repr(value))) from None
         if array.dtype.kind == "f" and not isinstance(value, np.ndarray | np.generic):
-            array = array.astype(np.float32)
+            with np.errstate(over="ignore"):  # what becomes infinite is refused below
+                array = array.astype(np.float32)
         if array.dtype.kind not in "fiub":
             wanted = f"{name} as a number or an array of numbers"
             raise TypeError(expected(self.owner, wanted, repr(value)))

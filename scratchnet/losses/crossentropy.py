@@ -23,6 +23,7 @@ from scratchnet.losses.loss import (
     values_of,
     with_n,
 )
+from scratchnet.utils.options import flag
 
 __all__ = [
     "BinaryCrossentropy",
@@ -94,7 +95,7 @@ class CategoricalCrossentropy(Crossentropy):
         dtype: Any = None,
     ) -> None:
         super().__init__(name, reduction, dtype)
-        self.from_logits = bool(from_logits)
+        self.from_logits = flag(self.owner, "from_logits", from_logits)
         self.label_smoothing = self._check_smoothing(label_smoothing)
         self.axis = self._check_axis(axis)
 
@@ -171,7 +172,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
         dtype: Any = None,
     ) -> None:
         super().__init__(name, reduction, dtype)
-        self.from_logits = bool(from_logits)
+        self.from_logits = flag(self.owner, "from_logits", from_logits)
         if ignore_class is not None and not isinstance(ignore_class, int):
             wanted = "ignore_class as an int or None"
             raise ValueError(expected(self.owner, wanted, repr(ignore_class)))
@@ -266,7 +267,7 @@ class BinaryCrossentropy(Crossentropy):
         dtype: Any = None,
     ) -> None:
         super().__init__(name, reduction, dtype)
-        self.from_logits = bool(from_logits)
+        self.from_logits = flag(self.owner, "from_logits", from_logits)
         self.label_smoothing = self._check_smoothing(label_smoothing)
         self.axis = self._check_axis(axis)
 

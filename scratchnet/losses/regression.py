@@ -95,7 +95,9 @@ class Huber(DifferenceLoss):
         dtype: Any = None,
     ) -> None:
         super().__init__(name, reduction, dtype)
-        if not isinstance(delta, int | float | np.floating) or not delta > 0:
+        if isinstance(delta, bool) or not isinstance(delta, int | float | np.floating):
+            raise ValueError(expected(self.owner, "delta as a number", repr(delta)))
+        if not 0 < delta < np.inf:
             raise ValueError(expected(self.owner, "delta above 0", repr(delta)))
         self.delta = float(delta)
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from scratchnet.errors import expected
 from scratchnet.metrics import matches
 from scratchnet.metrics.reductions import FunctionMetric
+from scratchnet.utils.options import count, finite, flag
 
 __all__ = [
     "Accuracy",
@@ -34,7 +34,7 @@ class BinaryAccuracy(FunctionMetric):
         self, name: str | None = "binary_accuracy", dtype: Any = None, threshold: float = 0.5
     ) -> None:
         super().__init__(matches.binary_accuracy, name, dtype, threshold=threshold)
-        self.threshold = threshold
+        self.threshold = finite(self._owner(), "threshold", threshold)
 
 
 class CategoricalAccuracy(FunctionMetric):
@@ -64,7 +64,7 @@ class TopKCategoricalAccuracy(FunctionMetric):
         self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None
     ) -> None:
         super().__init__(matches.top_k_categorical_accuracy, name, dtype, k=k)
-        self.k = _check_k(self._owner(), k)
+        self.k = count(self._owner(), "k", k)
 
 
 class SparseTopKCategoricalAccuracy(FunctionMetric):
@@ -86,8 +86,8 @@ class SparseTopKCategoricalAccuracy(FunctionMetric):
             k=k,
             from_sorted_ids=from_sorted_ids,
         )
-        self.k = _check_k(self._owner(), k)
-        self.from_sorted_ids = from_sorted_ids
+        self.k = count(self._owner(), "k", k)
+        self.from_sorted_ids = flag(self._owner(), "from_sorted_ids", from_sorted_ids)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; `from_sorted_ids` only where it is True, as in Keras."""
@@ -95,9 +95,3 @@ class SparseTopKCategoricalAccuracy(FunctionMetric):
         if not self.from_sorted_ids:
             del config["from_sorted_ids"]
         return config
-
-
-def _check_k(owner: str, k: int) -> int:
-    if k < 1:
-        raise ValueError(expected(owner, "k of at least 1", repr(k)))
-    return k

@@ -11,6 +11,7 @@ from scratchnet.errors import expected
 from scratchnet.metrics.matches import as_array
 from scratchnet.metrics.metric import Metric
 from scratchnet.metrics.reductions import divide_no_nan
+from scratchnet.utils.options import count
 
 __all__ = ["Precision", "Recall"]
 
@@ -43,13 +44,19 @@ class PositiveRate(Metric):
         if thresholds is None:
             self.thresholds = [0.5 if top_k is None else NEG_INF]
         else:
+            for one in thresholds if isinstance(thresholds, list | tuple) else [thresholds]:
+                if isinstance(one, str | list | dict | bool | None):
+                    wanted = "thresholds as a number or a list of numbers"
+                    raise ValueError(expected(self._owner(), wanted, repr(thresholds)))
             self.thresholds = list(np.atleast_1d(np.asarray(thresholds, dtype=np.float64)).tolist())
             if not self.thresholds or not all(0 <= t <= 1 for t in self.thresholds):
                 raise ValueError(
                     expected(self._owner(), "one or more thresholds in [0, 1]", repr(thresholds))
                 )
-        if top_k is not None and top_k < 1:
-            raise ValueError(expected(self._owner(), "top_k of at least 1", repr(top_k)))
+        if top_k is not None:
+            count(self._owner(), "top_k", top_k)
+        if class_id is not None:
+            count(self._owner(), "class_id", class_id, least=0)
         self.true_positives = self.add_variable((len(self.thresholds),))
 
     def _confusion(

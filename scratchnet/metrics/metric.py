@@ -28,6 +28,8 @@ class Metric(Configurable):
     counts = False
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(expected(type(self).__name__, "name as a str or None", repr(name)))
         self.name = name or auto_name(type(self).__name__)
         self._dtype = config.standardize_dtype(dtype)
         self._variables: list[NDArray[Any]] = []

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scratchnet import losses
-from scratchnet.errors import expected
+from scratchnet.errors import expected, unknown
 from scratchnet.metrics.metric import Metric
 
 __all__ = ["FunctionMetric", "Mean", "MeanMetricWrapper", "Sum", "divide_no_nan"]
@@ -70,11 +70,22 @@ class MeanMetricWrapper(Mean):
         self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
     ) -> None:
         super().__init__(name=name, dtype=dtype)
+        if not callable(fn):
+            raise TypeError(expected(self._owner(), "fn as a function or a loss", repr(fn)))
+        if any(fn is known for known in LOSS_FUNCTIONS.values()):
+            self._check_options(fn, kwargs)
         self._fn: Any = fn
         self._fn_kwargs = kwargs
         # a loss is better when it is smaller
         if isinstance(fn, losses.Loss) or fn in list(LOSS_FUNCTIONS.values()):
             self._direction = "down"
+
+    def _check_options(self, fn: Any, options: dict[str, Any]) -> None:
+        """Raise unless a loss function of ours takes these options."""
+        wrong = sorted(set(options) - set(fn.__code__.co_varnames[: fn.__code__.co_argcount]))
+        if wrong:
+            raise TypeError(expected(self._owner(), f"options of {fn.__name__}", ", ".join(wrong)))
+        type(losses.as_loss(fn))(**options)  # type: ignore[misc]  # its constructor checks the values
 
     def update_state(  # type: ignore[override]  # by Keras, a Mean of other things
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
@@ -106,7 +117,11 @@ class MeanMetricWrapper(Mean):
     def from_config(cls, config: dict[str, Any]) -> "MeanMetricWrapper":
         """The metric that `get_config` described."""
         fn = config.get("fn")
-        return cls(**(config | {"fn": LOSS_FUNCTIONS[fn]} if isinstance(fn, str) else config))
+        if not isinstance(fn, str):
+            return cls(**config)
+        if fn not in LOSS_FUNCTIONS:
+            raise ValueError(unknown("MeanMetricWrapper function", fn, LOSS_FUNCTIONS))
+        return cls(**(config | {"fn": LOSS_FUNCTIONS[fn]}))
 
 
 class FunctionMetric(MeanMetricWrapper):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scratchnet.engines import ops
 from scratchnet.optimizers.optimizer import Optimizer
 from scratchnet.optimizers.rate import Rate
+from scratchnet.utils.options import flag
 from scratchnet.utils.rounding import through_float32
 
 __all__ = ["Adam"]
@@ -61,7 +62,8 @@ class Adam(Optimizer):
         self._check("beta_1", beta_1, "a number in [0, 1)", lambda x: 0 <= x < 1)
         self._check("beta_2", beta_2, "a number in [0, 1)", lambda x: 0 <= x < 1)
         self._check("epsilon", epsilon)
-        self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, amsgrad
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.amsgrad = flag(self._owner, "amsgrad", amsgrad)
 
     def _slot_groups(self) -> list[tuple[str, ...]]:
         groups: list[tuple[str, ...]] = [("momentum", "velocity")]

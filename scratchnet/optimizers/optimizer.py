@@ -69,6 +69,8 @@ class Optimizer(Configurable):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(expected(type(self).__name__, "name as a str or None", repr(name)))
         self.name = auto_name(type(self).__name__) if name is None else name
         self.use_ema, self.ema_momentum = use_ema, ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency

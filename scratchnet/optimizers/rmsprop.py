@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scratchnet.engines import ops
 from scratchnet.optimizers.optimizer import Optimizer
 from scratchnet.optimizers.rate import Rate
+from scratchnet.utils.options import flag
 
 __all__ = ["RMSprop"]
 
@@ -59,7 +60,8 @@ class RMSprop(Optimizer):
         self._check("rho", rho, "a number from 0 to 1", lambda x: 0 <= x <= 1)
         self._check("momentum", momentum, "a number from 0 to 1", lambda x: 0 <= x <= 1)
         self._check("epsilon", epsilon)
-        self.rho, self.momentum, self.epsilon, self.centered = rho, momentum, epsilon, centered
+        self.rho, self.momentum, self.epsilon = rho, momentum, epsilon
+        self.centered = flag(self._owner, "centered", centered)
 
     def _slot_groups(self) -> list[tuple[str, ...]]:
         groups: list[tuple[str, ...]] = [("velocity",)]

@@ -15,6 +15,7 @@ import numpy as np
 from scratchnet import registry
 from scratchnet.errors import expected, unknown
 from scratchnet.registry import Configurable
+from scratchnet.utils.options import flag
 
 __all__ = [
     "CosineDecay",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 f32 = np.float32
+LARGEST = float(np.finfo(f32).max)  # rates are computed in float32
 
 
 def _cosine(angle: np.float32) -> np.float32:
@@ -59,6 +61,10 @@ class LearningRateSchedule(Configurable):
             expected(type(self).__name__, "a method get_config(self)", "none", "Write it to save.")
         )
 
+    @property
+    def _owner(self) -> str:
+        return type(self).__name__
+
     def _check_rate(self, argument: str, value: Any) -> None:
         # Keras would take a whole number's type for the whole schedule, and compute in integers
         if not isinstance(value, float | np.floating) or not math.isfinite(value):
@@ -73,7 +79,8 @@ class LearningRateSchedule(Configurable):
 
     def _check_numbers(self, **values: Any) -> None:
         for argument, value in values.items():
-            if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if not number or not abs(value) <= LARGEST:
                 raise ValueError(
                     expected(type(self).__name__, f"{argument} as a number", repr(value))
                 )
@@ -111,7 +118,7 @@ class ExponentialDecay(LearningRateSchedule):
         self._check_numbers(decay_rate=decay_rate)
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps, self.decay_rate = decay_steps, decay_rate
-        self.staircase, self.name = staircase, name
+        self.staircase, self.name = flag(self._owner, "staircase", staircase), name
 
     def __call__(self, step: int) -> float:
         p = f32(step) / f32(self.decay_steps)
@@ -138,6 +145,9 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     def __init__(
         self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"
     ) -> None:
+        for argument, given in (("boundaries", boundaries), ("values", values)):
+            if not isinstance(given, Sequence | np.ndarray) or isinstance(given, str):
+                raise TypeError(expected(self._owner, f"{argument} as a list", repr(given)))
         if len(boundaries) != len(values) - 1 or not len(boundaries):
             raise ValueError(
                 expected(
@@ -189,7 +199,7 @@ class PolynomialDecay(LearningRateSchedule):
             end_learning_rate,
         )
         self.decay_steps, self.power = decay_steps, power
-        self.cycle, self.name = cycle, name
+        self.cycle, self.name = flag(self._owner, "cycle", cycle), name
 
     def __call__(self, step: int) -> float:
         initial, end = f32(self.initial_learning_rate), f32(self.end_learning_rate)
@@ -230,7 +240,7 @@ class InverseTimeDecay(LearningRateSchedule):
         self._check_numbers(decay_rate=decay_rate)
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps, self.decay_rate = decay_steps, decay_rate
-        self.staircase, self.name = staircase, name
+        self.staircase, self.name = flag(self._owner, "staircase", staircase), name
 
     def __call__(self, step: int) -> float:
         p = f32(step) / f32(self.decay_steps)

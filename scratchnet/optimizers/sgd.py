@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scratchnet.engines import ops
 from scratchnet.optimizers.optimizer import Optimizer
 from scratchnet.optimizers.rate import Rate
+from scratchnet.utils.options import flag
 from scratchnet.utils.rounding import through_float32
 
 __all__ = ["SGD"]
@@ -63,7 +64,7 @@ class SGD(Optimizer):
                     "`momentum` must be a float between [0, 1].",
                 )
             )
-        self.momentum, self.nesterov = momentum, nesterov
+        self.momentum, self.nesterov = momentum, flag(self._owner, "nesterov", nesterov)
 
     def _slot_groups(self) -> list[tuple[str, ...]]:
         return [("momentum",)] if self.momentum else []

@@ -8,9 +8,7 @@ import io
 import json
 import os
 import zipfile
-import zlib
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scratchnet import metrics, optimizers
@@ -20,7 +18,10 @@ from scratchnet.layers.arguments import refuse
 from scratchnet.registry import deserialize
 from scratchnet.saving import weights
 from scratchnet.saving.configs import from_keras, layer_from_keras, to_keras
-from scratchnet.utils.files import atomic_write
+from scratchnet.saving.limits import check_sizes, in_file
+from scratchnet.saving.strict_json import read_json
+from scratchnet.saving.zip_members import Members
+from scratchnet.utils.files import atomic_write, plain_file
 
 if TYPE_CHECKING:
     from scratchnet.models import Sequential
@@ -29,14 +30,14 @@ __all__ = ["load_model", "open_archive", "save_model"]
 
 KERAS_VERSION = "3.15.1"  # whose format this is
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-MAX_BYTES = {CONFIG: 1 << 24, WEIGHTS: 1 << 32}
-MAX_EXPANSION = 100  # Keras stores without compression; a file somebody zipped anew passes
+MAX_BYTES = {CONFIG: 1 << 22, WEIGHTS: 1 << 32}
 
 
 def save_model(model: "Sequential", path: str | os.PathLike[str]) -> None:
     """Write the whole model to a new file, which takes the old one's place when whole.
 
-    Raises ValueError for another suffix than .keras, TypeError for what has no name in Keras.
+    Raises ValueError for another suffix than .keras, TypeError for what has no name in Keras,
+    OSError where the file cannot be written.
     """
     _check_path(f"{model.owner}.save", path)
     if not os.fspath(path).endswith(".keras"):
@@ -45,7 +46,7 @@ def save_model(model: "Sequential", path: str | os.PathLike[str]) -> None:
     config, content = json.dumps(model_config(model)), weights.write(model)
     now = datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": now})
-    with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with atomic_write(path, model.owner) as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr(METADATA, metadata)
         archive.writestr(CONFIG, config)
         archive.writestr(WEIGHTS, content)
@@ -96,17 +97,22 @@ def load_model(
     """
     refuse("load_model", custom_objects=(custom_objects or None, None), safe_mode=(safe_mode, True))
     config, content = open_archive(path)
-    try:
-        model = _build(config, compile)
-    except (ValueError, TypeError, NotImplementedError) as error:
-        raise type(error)(f"Model file '{path}': {error}") from error
-    weights.read(model, io.BytesIO(content), f"Model file '{path}'")
+    owner = f"Model file '{path}'"
+    store = weights.open_weights(io.BytesIO(content), owner, os.path.getsize(path))
+    with in_file(owner):
+        layers, shape, name = _layers(config)
+        settings = _compile_arguments(config.get("compile_config")) if compile else None
+    with in_file(owner):
+        needs = check_sizes(layers, shape)
+    weights.check_layers(store, needs, owner)
+    with in_file(owner):
+        model = _build(layers, shape, name, settings)
+    weights.assign(model, store, owner)
     return model
 
 
-def _build(config: dict[str, Any], compile: bool) -> "Sequential":
-    from scratchnet.models import Sequential
-
+def _layers(config: dict[str, Any]) -> tuple[list[Any], Any, Any]:
+    """The layers, none of them built yet, the shape of the input and the model's name."""
     if config.get("class_name") != "Sequential":
         hint = "Only a stack of layers can be read."
         raise ValueError(expected("Model", "a Sequential", repr(config.get("class_name")), hint))
@@ -118,10 +124,17 @@ def _build(config: dict[str, Any], compile: bool) -> "Sequential":
         deserialize("Layer", layer_from_keras(layer), LAYERS)
         for layer in config["config"]["layers"]
     ]
-    settings = _compile_arguments(config.get("compile_config")) if compile else None
-    model = Sequential(layers, name=inside.get("name"))
-    if not model.built and inside.get("build_input_shape"):
-        model.build(tuple(inside["build_input_shape"]))
+    return layers, inside.get("build_input_shape"), inside.get("name")
+
+
+def _build(
+    layers: list[Any], shape: Any, name: Any, settings: dict[str, Any] | None
+) -> "Sequential":
+    from scratchnet.models import Sequential
+
+    model = Sequential(layers, name=name)
+    if not model.built and shape:
+        model.build(tuple(shape))
     if settings is not None:
         model.compile(**settings)
         model.build_optimizer()
@@ -165,17 +178,11 @@ def open_archive(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
             "Older .h5 models are not read." if os.fspath(path).endswith((".h5", ".hdf5")) else ""
         )
         raise ValueError(expected("load_model", "a file that ends in .keras", f"'{path}'", hint))
-    if not Path(path).is_file():
-        got = "a folder" if Path(path).is_dir() else "no such file"
-        raise FileNotFoundError(expected(owner, "a .keras file", got, "Check the path."))
-    damaged = (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, json.JSONDecodeError)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(_member(archive, CONFIG, owner))
-            content = _member(archive, WEIGHTS, owner)
-    except damaged as error:
-        hint = "The file is damaged or of another kind."
-        raise ValueError(expected(owner, "a whole .keras archive", f"{error}", hint)) from error
+    with plain_file(path, owner, "a .keras file").open("rb") as file:
+        members = Members(file, owner)
+        text = members.read(CONFIG, MAX_BYTES[CONFIG])
+        config = read_json(text, f"{owner}, {CONFIG}")
+        content = members.read(WEIGHTS, MAX_BYTES[WEIGHTS])
     good = isinstance(config, dict) and isinstance(config.get("config"), dict)
     if not good or not isinstance(config["config"].get("layers", []), list):
         raise ValueError(expected(owner, "a model in config.json", f"{config!r:.80}"))
@@ -186,15 +193,3 @@ def _check_path(owner: str, path: Any) -> None:
     if not isinstance(path, str | os.PathLike):
         hint = 'Pass "model.keras", for one.'
         raise TypeError(expected(owner, "a path as a str or Path", repr(path), hint))
-
-
-def _member(archive: zipfile.ZipFile, name: str, owner: str) -> bytes:
-    if name not in archive.namelist():
-        names = ", ".join(archive.namelist()[:8]) or "nothing"
-        raise ValueError(expected(owner, f"{name} in the archive", names))
-    info = archive.getinfo(name)
-    limit = min(MAX_BYTES[name], MAX_EXPANSION * info.compress_size)
-    if info.file_size > limit:
-        wanted = f"{name} of at most {limit} bytes"
-        raise ValueError(expected(owner, wanted, str(info.file_size)))
-    return archive.read(info)

@@ -5,6 +5,9 @@
     layers/dense_1/vars/0, 1 ...    the second layer of that class
     optimizer/vars/0, 1 ...         iterations, learning rate, slots: `optimizer.variables`
 
+Written with h5py; read by `scratchnet.saving.hdf5`, which trusts nothing. Weights may be NaN or
+infinite: training that diverged leaves such, and the file is not wrong for it.
+
 source    keras/src/saving/saving_lib.py
 """
 
@@ -12,34 +15,46 @@ import io
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scratchnet.errors import expected
-from scratchnet.utils.files import atomic_write
+from scratchnet.saving.hdf5 import Dataset, Group, dataset, open_hdf5
+from scratchnet.utils.files import atomic_write, plain_file
 from scratchnet.utils.naming import to_snake_case
 
 if TYPE_CHECKING:
     from scratchnet.models import Sequential
 
-__all__ = ["load_weights", "read", "save_weights", "write"]
+__all__ = [
+    "assign",
+    "check_layers",
+    "load_weights",
+    "open_weights",
+    "read",
+    "save_weights",
+    "write",
+]
 
 SUFFIX = ".weights.h5"
+MAX_ITERATIONS = 1 << 62
 
 
 def save_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
     """Write weights and optimizer state to a new file, which takes the old one's place when whole.
 
-    Raises ValueError for another suffix than .weights.h5 or a model that is not built.
+    Raises ValueError for another suffix than .weights.h5 or a model that is not built, OSError
+    where the file cannot be written.
     """
+    _check_path(f"{model.owner}.save_weights", path)
     if not os.fspath(path).endswith(SUFFIX):
         wanted = f"a file name that ends in {SUFFIX}"
         raise ValueError(expected(f"{model.owner}.save_weights", wanted, f"'{path}'"))
     content = write(model)
-    with atomic_write(path) as file:
+    with atomic_write(path, model.owner) as file:
         file.write(content)
 
 
@@ -49,63 +64,41 @@ def load_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
 
     Raises ValueError where the file does not fit the model, before any weight has changed.
     """
+    _check_path(f"{model.owner}.load_weights", path)
     name = os.fspath(path)
     if name.endswith(".keras"):
         from scratchnet.saving.archive import open_archive
 
         _, content = open_archive(path)
-        read(model, io.BytesIO(content), f"Model file '{path}'")
+        read(model, io.BytesIO(content), f"Model file '{path}'", os.path.getsize(path))
     elif name.endswith(SUFFIX):
-        with open(path, "rb") as file:
-            read(model, file, f"Weights file '{path}'")
+        owner = f"Weights file '{path}'"
+        with plain_file(path, owner, f"a {SUFFIX} file").open("rb") as file:
+            read(model, file, owner)
     else:
         wanted = f"a file name that ends in {SUFFIX} or .keras"
         raise ValueError(expected(f"{model.owner}.load_weights", wanted, f"'{path}'"))
+
+
+def _check_path(owner: str, path: Any) -> None:
+    if not isinstance(path, str | os.PathLike):
+        hint = f'Pass "model{SUFFIX}", for one.'
+        raise TypeError(expected(owner, "a path as a str or Path", repr(path), hint))
 
 
 def write(model: "Sequential") -> bytes:
     """The content of the weights file."""
     import h5py
 
-    if not model.built:
-        hint = "Call build(shape), or give it data, first."
-        raise ValueError(expected(model.owner, "a built model", "one without weights", hint))
+    _check_built(model)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.create_group("vars").attrs["name"] = model.name
-        for group, layer in _groups(model):
+        for group, layer in _groups(model.layers):
             _put(file, f"layers/{group}", layer.name, layer.weights)
         if model.optimizer is not None:
             _put(file, "optimizer", model.optimizer.name, model.optimizer.variables)
     return buffer.getvalue()
-
-
-def read(model: "Sequential", file: BinaryIO, owner: str) -> None:
-    """Set weights and optimizer state from an open weights file; `owner` names it in errors."""
-    import h5py
-
-    if not model.built:
-        hint = "Call build(shape), or give it data, first."
-        raise ValueError(expected(model.owner, "a built model", "one without weights", hint))
-    try:
-        with h5py.File(file, "r") as store:
-            pairs = _match_layers(store, model, owner)
-            pairs += _match_optimizer(store, model, owner)
-            values = [dataset[()] for _, dataset in pairs]
-    except OSError as error:
-        hint = "The file is damaged or of another kind."
-        raise ValueError(expected(owner, "a whole HDF5 file", f"{error}", hint)) from error
-    for (array, _), value in zip(pairs, values, strict=True):
-        array[...] = value
-
-
-def _groups(model: "Sequential") -> Iterator[tuple[str, Any]]:
-    """The layers with their names in the file: counted by class, whatever they are called."""
-    seen: Counter[str] = Counter()
-    for layer in model.layers:
-        name = to_snake_case(type(layer).__name__)
-        yield (f"{name}_{seen[name]}" if seen[name] else name), layer
-        seen[name] += 1
 
 
 def _put(file: Any, path: str, name: str, arrays: list[NDArray[Any]]) -> None:
@@ -115,56 +108,120 @@ def _put(file: Any, path: str, name: str, arrays: list[NDArray[Any]]) -> None:
         group[str(index)] = array
 
 
-def _match_layers(store: Any, model: "Sequential", owner: str) -> list[tuple[NDArray[Any], Any]]:
-    """Each weight of the model with its dataset; nothing is read yet."""
+# ------------------------------------------------------------------------------ reading
+
+
+def open_weights(file: BinaryIO, owner: str, stored: int | None = None) -> Group:
+    """The groups of a weights file; no array is read. `owner` names the file in errors."""
+    store = open_hdf5(file, owner, stored)
     if "layers" not in store:
         found = ", ".join(sorted(store)[:8]) or "nothing"
         hint = "Older files are not read."
         raise ValueError(expected(owner, "a weights file of Keras 3, with 'layers'", found, hint))
-    groups = dict(_groups(model))
-    spare = [name for name in store["layers"] if name not in groups]
+    return store
+
+
+def check_layers(
+    store: Group, needs: Iterable[tuple[Any, list[tuple[int, ...]]]], owner: str
+) -> list[Dataset]:
+    """The arrays of these layers, given with the shapes of their weights, in order.
+
+    Nothing is read yet, so a model can be held against its file before it is built. Raises
+    ValueError where a layer or an array is missing, is too many or has another shape.
+    """
+    needs = list(needs)
+    names = [name for name, _ in _groups(layer for layer, _ in needs)]
+    groups = dict(zip(names, needs, strict=True))
+    layers = store["layers"]
+    found = list(layers) if isinstance(layers, Group) else []
+    spare = [name for name in found if name not in groups]
     spare = [name for name in spare if len(_variables(store, f"layers/{name}"))]
     if spare:
         wanted = f"the layers {', '.join(groups)}"
-        raise ValueError(expected(owner, wanted, f"also {', '.join(spare)}", "Another model's?"))
-    pairs = []
-    for name, layer in groups.items():
-        datasets = _variables(store, f"layers/{name}")
-        if len(datasets) != len(layer.weights):
-            wanted = f"{len(layer.weights)} arrays for {layer.owner}"
-            raise ValueError(expected(owner, wanted, str(len(datasets)), "Another model's?"))
-        for index, array in enumerate(layer.weights):
-            pairs.append((array, _fitting(datasets, index, array, f"{owner}, {layer.owner}")))
-    return pairs
+        got = f"also {', '.join(spare[:8])}"
+        raise ValueError(expected(owner, wanted, got, "Another model's?"))
+    datasets = []
+    for name, (layer, shapes) in groups.items():
+        variables = _variables(store, f"layers/{name}")
+        if len(variables) != len(shapes):
+            wanted = f"{len(shapes)} arrays for {layer.owner}"
+            raise ValueError(expected(owner, wanted, str(len(variables)), "Another model's?"))
+        who = f"{owner}, {layer.owner}"
+        datasets += [dataset(variables, str(i), shape, who) for i, shape in enumerate(shapes)]
+    return datasets
 
 
-def _match_optimizer(store: Any, model: "Sequential", owner: str) -> list[tuple[NDArray[Any], Any]]:
-    """The same for the optimizer's state; none, with a warning, where the counts differ, as in
+def read(model: "Sequential", file: BinaryIO, owner: str, stored: int | None = None) -> None:
+    """Set weights and optimizer state from an open weights file; `owner` names it in errors.
+
+    stored    the length of the archive that the file was packed in
+    """
+    _check_built(model)
+    assign(model, open_weights(file, owner, stored), owner)
+
+
+def assign(model: "Sequential", store: Group, owner: str) -> None:
+    """Set weights and optimizer state from these groups, all or none of them."""
+    needs = [(layer, [w.shape for w in layer.weights]) for layer in model.layers]
+    datasets = check_layers(store, needs, owner)
+    arrays = [w for layer in model.layers for w in layer.weights]
+    state = _match_optimizer(store, model, owner)
+    if state:
+        assert model.optimizer is not None
+        arrays, datasets = [*arrays, *model.optimizer.variables], [*datasets, *state]
+    pairs = list(zip(arrays, datasets, strict=True))
+    values = [_values(found, array.dtype, owner) for array, found in pairs]
+    for array, value in zip(arrays, values, strict=True):
+        array[...] = value
+
+
+def _check_built(model: "Sequential") -> None:
+    if not model.built:
+        hint = "Call build(shape), or give it data, first."
+        raise ValueError(expected(model.owner, "a built model", "one without weights", hint))
+
+
+def _groups(layers: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """The layers with their names in the file: counted by class, whatever they are called."""
+    seen: Counter[str] = Counter()
+    for layer in layers:
+        name = to_snake_case(type(layer).__name__)
+        yield (f"{name}_{seen[name]}" if seen[name] else name), layer
+        seen[name] += 1
+
+
+def _match_optimizer(store: Group, model: "Sequential", owner: str) -> list[Dataset]:
+    """The arrays of the optimizer's state; none, with a warning, where the counts differ, as in
     Keras."""
     if model.optimizer is None:
         return []
-    datasets, state = _variables(store, "optimizer"), model.optimizer.variables
-    if len(datasets) != len(state):
-        wanted, got = f"{len(state)} arrays for {model.optimizer.name}", str(len(datasets))
+    variables, state = _variables(store, "optimizer"), model.optimizer.variables
+    if len(variables) != len(state):
+        wanted, got = f"{len(state)} arrays for {model.optimizer.name}", str(len(variables))
         hint = "The optimizer starts anew."
         warnings.warn(expected(owner, wanted, got, hint), stacklevel=5)
         return []
     where = f"{owner}, optimizer"
-    return [(array, _fitting(datasets, i, array, where)) for i, array in enumerate(state)]
+    return [dataset(variables, str(i), array.shape, where) for i, array in enumerate(state)]
 
 
-def _variables(store: Any, path: str) -> Any:
+def _variables(store: Group, path: str) -> Group | dict[str, Any]:
     """The group of arrays at this path, empty where there is none."""
     group = store.get(f"{path}/vars")
-    return {} if group is None or not hasattr(group, "keys") else group
+    return group if isinstance(group, Group) else {}
 
 
-def _fitting(datasets: Any, index: int, array: NDArray[Any], owner: str) -> Any:
-    """The dataset of this index, if it has the array's shape and holds numbers."""
-    dataset = datasets.get(str(index))
-    dtype = getattr(dataset, "dtype", np.dtype(object))
-    if getattr(dataset, "shape", None) != array.shape or dtype.kind not in "fiu":
-        got = "none" if dataset is None else f"{dtype} of shape {getattr(dataset, 'shape', '?')}"
-        wanted = f"array {index} of numbers, of shape {array.shape}"
-        raise ValueError(expected(owner, wanted, got, "Another model's?"))
-    return dataset
+def _values(found: Dataset, dtype: np.dtype[Any], owner: str) -> NDArray[Any]:
+    """The values in this dtype, without a change that anybody would notice."""
+    values = found[()]
+    if dtype.kind == "i":  # the number of updates
+        if values.dtype.kind == "f" or np.any(values < 0) or np.any(values > MAX_ITERATIONS):
+            wanted = f"a whole number of 0 or more in '{found.path}'"
+            raise ValueError(expected(owner, wanted, f"{values}"))
+        return values.astype(dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        cast = values.astype(dtype)
+    if values.dtype.itemsize > dtype.itemsize and np.any(np.isinf(cast) & np.isfinite(values)):
+        wanted = f"numbers that {dtype} can hold in '{found.path}'"
+        raise ValueError(expected(owner, wanted, f"{values[np.isinf(cast)][:1]}"))
+    return cast
