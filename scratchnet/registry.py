@@ -3,6 +3,7 @@
 Each module keeps a table `name -> class` under its classes and a `get` that calls `lookup`.
 """
 
+import inspect
 from typing import Any
 
 from scratchnet.errors import expected, unknown
@@ -43,7 +44,15 @@ def deserialize(kind: str, config: dict[str, Any], table: dict[str, type]) -> An
     name = config["class_name"]
     if name not in table:
         raise ValueError(unknown(kind, name, table))
-    return table[name].from_config(config.get("config", {}))  # type: ignore[attr-defined]
+    cls: Any = table[name]
+    options = config.get("config", {})
+    try:
+        inspect.signature(cls).bind(**options)
+    except TypeError as error:
+        raise TypeError(
+            expected(f"{kind} '{name}'", "arguments that it takes", str(error))
+        ) from None
+    return cls.from_config(options)
 
 
 def names(*classes: type, **aliases: type) -> dict[str, type]:

@@ -1,6 +1,7 @@
 """A set of digits on the disk, checked before use: four IDX files or one .npz archive."""
 
 import os
+import struct
 import zipfile
 import zlib
 from math import prod
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from scratchnet.datasets.idx import read_idx
 from scratchnet.errors import expected
+from scratchnet.utils.zip_members import Members
 
 __all__ = ["Images", "LoadedData", "find", "load"]
 
@@ -28,6 +30,12 @@ IDX_NAMES = {
 SIDE = 28
 CLASSES = 10
 MAX_IMAGES = 1_000_000
+# what the zipfile module raises for a damaged member; one may lie before the beginning of the file,
+# which is an OSError, or have a name that is no text
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, OSError),
+    *(UnicodeDecodeError, LookupError),
+)
 
 
 def find(place: str | os.PathLike[str], npz: str = "mnist.npz") -> Path | dict[str, Path] | None:
@@ -142,32 +150,28 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """The four arrays of an archive; type, shape and size are checked before any is read."""
     owner = f"Archive '{path}'"
     with path.open("rb") as file:
+        members = Members(file, owner, "a whole .npz archive")
         try:
-            with zipfile.ZipFile(file) as archive:
-                return _read_members(archive, owner)
-        # a damaged archive may point before the beginning of the file, which is an OSError
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
+            return _read_members(members, owner)
+        except DAMAGED as error:
             hint = "The file is damaged or foreign; fetch it again."
             raise ValueError(expected(owner, "a whole .npz archive", f"{error}", hint)) from error
 
 
-def _read_members(archive: zipfile.ZipFile, owner: str) -> dict[str, NDArray[Any]]:
-    members = {info.filename: info for info in archive.infolist()}
-    missing = [key for key in IDX_NAMES if f"{key}.npy" not in members]
+def _read_members(members: Members, owner: str) -> dict[str, NDArray[Any]]:
+    infos = members.infos
+    missing = [key for key in IDX_NAMES if f"{key}.npy" not in infos]
     if missing:
-        names = ", ".join(sorted(members)[:8]) or "none"
+        names = ", ".join(sorted(infos)[:8]) or "none"
         hint = "Write them with np.savez, as uint8."
         raise ValueError(expected(owner, f"the arrays {', '.join(IDX_NAMES)}", names, hint))
-    return {key: _read_npy(archive, members[f"{key}.npy"], owner, key) for key in IDX_NAMES}
+    return {key: _read_npy(members.archive, infos[f"{key}.npy"], owner, key) for key in IDX_NAMES}
 
 
 def _read_npy(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, owner: str, key: str
 ) -> NDArray[Any]:
     owner = f"{owner}, array {key}"
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        method = f"method {info.compress_type}"
-        raise ValueError(expected(owner, "no compression or deflate, as NumPy writes", method))
     try:
         with archive.open(info) as stream:
             version = np.lib.format.read_magic(stream)

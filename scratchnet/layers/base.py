@@ -121,8 +121,9 @@ class Layer(Configurable):
     def add_weight(
         self, name: str, shape: tuple[int, ...], initializer: Any, regularizer: Any = None
     ) -> None:
-        """Create `params[name]` and its gradient."""
-        values = initializers.get(initializer)(shape, dtype=self.dtype)
+        """Create `params[name]` and its gradient; no initializer is glorot_uniform, as in Keras."""
+        initializer = initializers.get("glorot_uniform" if initializer is None else initializer)
+        values = initializer(shape, dtype=self.dtype)
         self.params[name] = np.ascontiguousarray(values, dtype=self.dtype)
         self.grads[name] = np.zeros(shape, self.dtype)
         if regularizer is not None:

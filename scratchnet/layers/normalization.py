@@ -108,6 +108,7 @@ class BatchNormalization(Layer):
             ("moving_mean", self.moving_mean_initializer),
             ("moving_variance", self.moving_variance_initializer),
         ):
+            initializer = initializers.get(initializer or "glorot_uniform")  # as `add_weight`
             self.state[name] = np.array(initializer((C,), dtype=self.dtype))
         super().build(input_shape)
 

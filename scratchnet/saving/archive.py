@@ -20,8 +20,8 @@ from scratchnet.saving import weights
 from scratchnet.saving.configs import from_keras, layer_from_keras, to_keras
 from scratchnet.saving.limits import check_sizes, in_file
 from scratchnet.saving.strict_json import read_json
-from scratchnet.saving.zip_members import Members
 from scratchnet.utils.files import atomic_write, plain_file
+from scratchnet.utils.zip_members import Members
 
 if TYPE_CHECKING:
     from scratchnet.models import Sequential

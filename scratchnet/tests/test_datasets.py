@@ -303,7 +303,7 @@ def test_a_header_that_is_not_numpys_is_refused(archive):
 
 def test_a_compression_that_numpy_does_not_write_is_refused(archive, arrays):
     rewrite(archive, "x_train", npy((5, 28, 28)) + bytes(3920), zipfile.ZIP_LZMA)
-    with pytest.raises(ValueError, match=r"expected no compression or deflate, .*, got method 14"):
+    with pytest.raises(ValueError, match=r"expected members stored or deflated, got method 14"):
         datasets.load(archive)
 
 

@@ -30,12 +30,12 @@ class Members:
         self.size = file.seek(0, 2)
         self._check_end(file)
         try:
-            self._archive = zipfile.ZipFile(file)
+            self.archive = zipfile.ZipFile(file)
         # the module raises whatever it stumbles over: BadZipFile, struct.error, OSError ...
         except Exception as error:
             raise self._error(what, str(error)) from error
         self.infos: dict[str, zipfile.ZipInfo] = {}
-        for info in self._archive.infolist():
+        for info in self.archive.infolist():
             self._check(info)
             self.infos[info.filename] = info
         self._left = max(MIN_ALLOWED, MAX_EXPANSION * self.size)
@@ -52,7 +52,7 @@ class Members:
             raise self._error(f"{name} of at most {most} bytes", str(info.file_size), hint)
         self._left -= info.file_size
         try:
-            with self._archive.open(info) as stream:
+            with self.archive.open(info) as stream:
                 data = stream.read(info.file_size + 1)  # one more, to see the end and its sum
                 if stream.read(1):
                     raise zipfile.BadZipFile("more bytes than it says")
