@@ -59,7 +59,7 @@ def main() -> None:
     name = sys.argv.pop(1)
     read, file_name, change = TARGETS[name]
     path = ROOM / file_name
-    warnings.simplefilter("ignore")  # "The optimizer starts anew" is no finding
+    warnings.simplefilter("ignore")
 
     def one(data: bytes) -> None:
         path.write_bytes(data)

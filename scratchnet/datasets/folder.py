@@ -179,7 +179,10 @@ def _read_npy(
                 raise ValueError(f"version {version}")
             shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
             header = stream.tell()
-    except ValueError as error:
+    except DAMAGED:
+        raise
+    # NumPy's reader raises whatever it stumbles over: ValueError, TokenError, SyntaxError ...
+    except Exception as error:
         raise ValueError(expected(owner, "a plain .npy header", f"{error}")) from error
     _check_form(owner, key, dtype, shape)
     size = header + prod(shape) * dtype.itemsize

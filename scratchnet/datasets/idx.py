@@ -46,7 +46,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         size = prod(shape) * dtype.itemsize
         says = f"{size} bytes of values for shape {shape} of {dtype.name}"
         again = "The file is cut short or damaged; fetch it again."
-        if size > MAX_BYTES:
+        if prod(max(d, 1) for d in shape) * dtype.itemsize > MAX_BYTES:  # (0, 2**31, 2**31), too
             raise ValueError(expected(owner, f"at most {MAX_BYTES} bytes of values", says, again))
         if size > most:
             raise ValueError(

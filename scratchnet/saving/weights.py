@@ -219,6 +219,8 @@ def _values(found: Dataset, dtype: np.dtype[Any], owner: str) -> NDArray[Any]:
             wanted = f"a whole number of 0 or more in '{found.path}'"
             raise ValueError(expected(owner, wanted, f"{values}"))
         return values.astype(dtype)
+    if not values.shape and not np.isfinite(values):  # the learning rate
+        raise ValueError(expected(owner, f"a finite number in '{found.path}'", f"{values}"))
     with np.errstate(over="ignore", invalid="ignore"):
         cast = values.astype(dtype)
     if values.dtype.itemsize > dtype.itemsize and np.any(np.isinf(cast) & np.isfinite(values)):
