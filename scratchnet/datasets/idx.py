@@ -27,6 +27,7 @@ CODES = {np.dtype(dtype): code for code, dtype in TYPES.items()}
 MAX_DIMENSIONS = 8
 MAX_BYTES = 1 << 30  # MNIST's largest file has 47 million; more than this is not a file of digits
 MAX_RATIO = 1032  # deflate never packs more than this many bytes into one
+MAX_EXPANSION, MIN_ALLOWED = 64, 1 << 26  # digits pack to a fifth; but a file of few may be zeros
 GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -69,7 +70,8 @@ def _unpacked(path: Path, owner: str) -> Iterator[tuple[BinaryIO, int]]:
         try:
             if packed:
                 with gzip.GzipFile(fileobj=raw, mode="rb") as stream:
-                    yield stream, length * MAX_RATIO  # type: ignore[misc]
+                    allowed = max(MIN_ALLOWED, length * MAX_EXPANSION)
+                    yield stream, min(length * MAX_RATIO, allowed)  # type: ignore[misc]
             else:
                 yield raw, length
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -57,7 +57,7 @@ class ReLU(Activation):
         threshold: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__("relu", **kwargs)
+        ActivatedLayer.__init__(self, **kwargs)  # which knows no argument `activation`
         for name, value in (
             ("max_value", 0.0 if max_value is None else max_value),
             ("negative_slope", negative_slope),
@@ -88,7 +88,7 @@ class LeakyReLU(Activation):
     """y = x where x > 0, else negative_slope * x."""
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
-        super().__init__("leaky_relu", **kwargs)
+        ActivatedLayer.__init__(self, **kwargs)
         if not is_number(negative_slope) or not 0 <= negative_slope < inf:
             wanted = "negative_slope of 0 or more"
             never = "None" if negative_slope is None else "a negative value"
@@ -105,7 +105,7 @@ class Softmax(Activation):
     """y = exp(x) / sum of exp(x) along one axis."""
 
     def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
-        super().__init__("softmax", **kwargs)
+        ActivatedLayer.__init__(self, **kwargs)
         self.axis = axis
         if isinstance(axis, tuple | list) and len(axis) == 1:
             axis = axis[0]

@@ -55,6 +55,7 @@ def check_sizes(layers: list[Any], shape: Any) -> list[tuple[Any, list[tuple[int
         if isinstance(layer, InputLayer):
             raise ValueError(expected("Model", "one Input, before all other layers", layer.owner))
         after = layer.compute_output_shape(shape)
+        _check_numbers(layer.owner, getattr(layer, "pool_size", ()), "window")
         needs.append((layer, list(layer.weight_shapes(shape).values())))
         total += sum(prod(s) for s in needs[-1][1])
         if total > MAX_NUMBERS:
@@ -65,7 +66,7 @@ def check_sizes(layers: list[Any], shape: Any) -> list[tuple[Any, list[tuple[int
     return needs
 
 
-def _check_numbers(owner: str, shape: Any) -> None:
+def _check_numbers(owner: str, shape: Any, what: str = "sample") -> None:
     if prod(max(d or 1, 1) for d in shape) > MAX_NUMBERS:
-        wanted = f"at most {MAX_NUMBERS} numbers a sample"
+        wanted = f"at most {MAX_NUMBERS} numbers a {what}"
         raise ValueError(expected(owner, wanted, f"a shape {readable(shape)}"))

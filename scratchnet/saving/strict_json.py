@@ -23,7 +23,8 @@ def read_json(data: bytes, owner: str) -> Any:
     codes = np.frombuffer(data, np.uint8)
     opening = (codes == ord("[")) | (codes == ord("{"))
     closing = (codes == ord("]")) | (codes == ord("}"))
-    depth = int(np.max(np.cumsum(opening.astype(np.int32) - closing), initial=0))
+    steps = opening.view(np.int8) - closing.view(np.int8)
+    depth = int(np.max(np.cumsum(steps, dtype=np.int32), initial=0))
     if depth > MAX_DEPTH:
         raise ValueError(expected(owner, f"at most {MAX_DEPTH} lists in each other", f"{depth}"))
 

@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ SIDE, BOX = 28, 20
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")  # EPS and others run programs
 MAX_BYTES = 50 << 20
 MAX_PIXELS = 64_000_000  # a telephone's 50-megapixel picture passes
+FEW_PIXELS = 16_000_000  # for a file of few bytes: more than PACKED pixels a byte are no photograph
+PACKED = 16
+BAND = 256  # rows
 MIN_CONTRAST = 32  # of 255, between background and strongest ink
 INK = 64  # of 255, after stretching: below this is paper
 
@@ -59,9 +63,9 @@ def load_digit(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         )
     if grey.shape == (SIDE, SIDE):
         return grey
-    ink = np.clip((grey - background) * (255 / contrast), 0, 255)
-    ink[ink < INK] = 0
-    return _centred(_fitted(ink))
+    table = np.clip((np.arange(256) - background) * (255 / contrast), 0, 255)
+    table[table < INK] = 0
+    return _centred(_fitted(table.astype(np.float32)[grey]))
 
 
 def _read_grey(path: Path, owner: str) -> NDArray[np.uint8]:
@@ -77,13 +81,14 @@ def _read_grey(path: Path, owner: str) -> NDArray[np.uint8]:
         raise ValueError(
             expected(owner, f"a picture of at most {MAX_BYTES} bytes", got, "Save it anew.")
         )
-    pixels = f"at most {MAX_PIXELS} pixels"
+    most = min(MAX_PIXELS, max(FEW_PIXELS, PACKED * size))
+    pixels = f"at most {most} pixels in a file of {size} bytes"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own of size: the limit here is stricter
             with Image.open(path, formats=FORMATS) as image:
                 shape = (image.width, image.height)
-                if image.width * image.height <= MAX_PIXELS:
+                if image.width * image.height <= most:
                     image.load()
                     return _to_grey(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
@@ -103,18 +108,29 @@ def _to_grey(image: "Image.Image") -> NDArray[np.uint8]:
     if image.mode == "F":
         raise ValueError("floating-point pixels, which have no agreed white")
     if image.mode.startswith("I"):  # 16 bits: convert("L") would clip, not scale
-        return (np.clip(np.asarray(image, dtype=np.int64), 0, 65535) // 257).astype(np.uint8)
+        return (np.clip(np.asarray(image, dtype=np.int32), 0, 65535) // 257).astype(np.uint8)
     if not image.has_transparency_data:
         return np.array(image.convert("L"))
-    both = np.asarray(image.convert("RGBA").convert("LA"), dtype=np.int64)
-    grey, alpha = both[..., 0], both[..., 1]
-    total = alpha.sum()
-    dark = total > 0 and (grey * alpha).sum() < 127.5 * total
-    paper = 255 if dark else 0
-    return ((grey * alpha + paper * (255 - alpha) + 127) // 255).astype(np.uint8)
+    total = ink = 0
+    for grey, alpha in _bands(image):
+        total += int(alpha.sum())
+        ink += int((grey * alpha).sum())
+    paper = 255 if total > 0 and ink < 127.5 * total else 0
+    bands = _bands(image)
+    return np.concatenate(
+        [((g * a + paper * (255 - a) + 127) // 255).astype(np.uint8) for g, a in bands]
+    )
 
 
-def _fitted(ink: NDArray[np.float64]) -> NDArray[np.float64]:
+def _bands(image: "Image.Image") -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Grey and alpha of some rows at a time: of all at once they would take 20 bytes a pixel."""
+    for top in range(0, image.height, BAND):
+        rows = image.crop((0, top, image.width, min(top + BAND, image.height)))
+        both = np.asarray(rows.convert("RGBA").convert("LA"), dtype=np.int64)
+        yield both[..., 0], both[..., 1]
+
+
+def _fitted(ink: NDArray[np.float32]) -> NDArray[np.float64]:
     """The ink's bounding box, its longer side scaled to 20 pixels, its strongest pixel to 255."""
     from PIL import Image
 
@@ -122,7 +138,7 @@ def _fitted(ink: NDArray[np.float64]) -> NDArray[np.float64]:
     box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = BOX / max(box.shape)
     height, width = (max(1, round(side * scale)) for side in box.shape)
-    picture = Image.fromarray(box.astype(np.float32))
+    picture = Image.fromarray(np.ascontiguousarray(box))
     # bilinear in Pillow averages over all pixels that fall together, so thin lines survive
     small = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR), np.float64)
     return small * (255 / small.max())

@@ -1,0 +1,393 @@
+"""`.keras` archives that a stranger made: refused by name before anything is built."""
+
+import io
+import json
+import stat
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from scratchnet.models import load_model
+from scratchnet.tests import hostile
+
+REFUSALS = (ValueError, TypeError, NotImplementedError)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return hostile.archive_bytes(hostile.small_model(), tmp_path_factory.mktemp("good"))
+
+
+def assert_refused(folder: Path, data: bytes, message: str) -> None:
+    """Both readers refuse the file, and leave nothing beside it."""
+    path = folder / "m.keras"
+    path.write_bytes(data)
+    with pytest.raises(REFUSALS, match=message) as caught:
+        load_model(path)
+    assert str(caught.value).startswith(f"Model file '{path}'")
+    assert list(folder.iterdir()) == [path]
+
+
+def assert_weights_refused(folder: Path, data: bytes) -> None:
+    """`load_weights` refuses the archive, too, and the model stays as it was."""
+    path = folder / "m.keras"
+    path.write_bytes(data)
+    model = hostile.small_model()
+    assert hostile.outcome(lambda p: hostile.load_weights_or_leave(model, p), path) != "read"
+
+
+# ------------------------------------------------------------------------------ the zip file
+
+
+def added(name: str, **about: Any) -> Callable[[dict[str, bytes]], bytes]:
+    """The archive with one member more."""
+
+    def change(parts: dict[str, bytes]) -> bytes:
+        buffer = io.BytesIO(hostile.zipped(parts))
+        with zipfile.ZipFile(buffer, "a") as file:
+            info = zipfile.ZipInfo("x")
+            info.filename = info.orig_filename = name
+            for key, value in about.items():
+                setattr(info, key, value)
+            file.writestr(info, b"x")
+        return buffer.getvalue()
+
+    return change
+
+
+def doubled(parts: dict[str, bytes]) -> bytes:
+    return added("second_name")(parts).replace(b"second_name", b"config.json")
+
+
+def patched(parts: dict[str, bytes], offset: int, value: bytes) -> bytes:
+    """Bytes of config.json's entry in the list of members overwritten."""
+    data = bytearray(hostile.zipped(parts, zipfile.ZIP_DEFLATED))
+    at = data.rindex(b"PK\1\2", 0, data.rindex(b"config.json"))
+    data[at + offset : at + offset + len(value)] = value
+    return bytes(data)
+
+
+def many(parts: dict[str, bytes]) -> bytes:
+    return hostile.zipped(parts | {str(i): b"" for i in range(1100)})
+
+
+def packed(name: str, size: int) -> Callable[[dict[str, bytes]], bytes]:
+    """One member is so many spaces, which deflate packs a thousandfold."""
+    return lambda parts: hostile.zipped(parts | {name: b" " * size}, zipfile.ZIP_DEFLATED)
+
+
+def wrong_sum(parts: dict[str, bytes]) -> bytes:
+    data = hostile.zipped(parts)
+    return data.replace(b'"class_name"', b'"class_nbme"', 1)
+
+
+LINK = (stat.S_IFLNK | 0o777) << 16
+ZIPS: dict[str, tuple[Callable[[dict[str, bytes]], bytes], str]] = {
+    "upwards": (added("../../evil"), r"plain relative names, got '\.\./\.\./evil'"),
+    "inside": (added("a/../b"), r"plain relative names, got 'a/\.\./b'"),
+    "absolute": (added("/etc/x"), "plain relative names, got '/etc/x'"),
+    "backslash": (added("a\\b"), r"plain relative names, got 'a\\\\b'"),
+    "drive": (added("C:x"), "plain relative names, got 'C:x'"),
+    "control": (added("a\x1b[2J"), r"plain relative names, got 'a\\x1b"),
+    "link": (added("link", external_attr=LINK), "plain files in the archive, got a link or dev"),
+    "doubled": (doubled, "each member once, got 'config.json' twice"),
+    "encrypted": (lambda p: patched(p, 8, b"\1\0"), "that are not encrypted, got 'config.json'"),
+    "packing": (lambda p: patched(p, 10, b"\x0c\0"), "stored or deflated, got method 12 for 'con"),
+    "unknown packing": (lambda p: patched(p, 10, b"\x63\0"), "stored or deflated, got method 99"),
+    "sum": (wrong_sum, "a whole .keras archive, got config.json: Bad CRC-32"),
+    "declared too small": (
+        lambda p: patched(p, 24, struct.pack("<I", 20)),
+        "a whole .keras archive, got config.json: Bad CRC-32",
+    ),
+    "declared too large": (
+        lambda p: patched(p, 24, struct.pack("<I", 1 << 21)),
+        "a whole .keras archive, got config.json",
+    ),
+    "declared huge": (
+        lambda p: patched(p, 24, struct.pack("<I", 0xFFFFFFFE)),
+        "config.json of at most 4194304 bytes, got 4294967294",
+    ),
+    "offset": (lambda p: patched(p, 42, b"\xff\xff\xff\x7f"), "a whole .keras archive, got"),
+    "members": (many, "at most 1024 members, got 1103 in"),
+    "list": (
+        lambda p: hostile.zipped(p | {"a" * 60_000 + str(i): b"" for i in range(20)}),
+        "at most 1024 members, got 23 in 12",
+    ),
+    "packed config": (packed("config.json", 1 << 23), "at most 4194304 bytes, got 8388608"),
+    "packed weights": (packed("model.weights.h5", 1 << 25), "at most 1677.* bytes, got 33554432"),
+    "a zip inside": (
+        lambda p: hostile.zipped(p | {"model.weights.h5": hostile.zipped(p)}),
+        r"a whole HDF5 file, got a file that begins with b'PK\\x03\\x04",
+    ),
+    "a zip as config": (
+        lambda p: hostile.zipped(p | {"config.json": hostile.zipped(p)}),
+        "config.json: expected JSON, got",
+    ),
+    "without weights": (
+        lambda p: hostile.zipped({"config.json": p["config.json"]}),
+        "expected model.weights.h5 in the archive, got 'config.json'",
+    ),
+    "empty": (lambda p: b"", "a whole .keras archive, got an empty file"),
+    "no zip": (lambda p: b"\x89HDF" * 100, "a whole .keras archive, got File is not a zip file"),
+    "zip64": (
+        lambda p: hostile.zipped(p)[:-22] + b"PK\6\7" + bytes(16) + hostile.zipped(p)[-22:],
+        "an archive below 4 GB, got one in the zip64 form",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ZIPS)
+def test_zip_files_are_measured_before_they_are_read(
+    tmp_path: Path, good: bytes, case: str
+) -> None:
+    change, message = ZIPS[case]
+    data = change(hostile.members(good))
+    assert_refused(tmp_path, data, message)
+    assert_weights_refused(tmp_path, data)
+
+
+def test_a_cut_file_is_refused_wherever_it_is_cut(tmp_path: Path, good: bytes) -> None:
+    small = hostile.zipped(hostile.members(good), zipfile.ZIP_DEFLATED)
+    path = tmp_path / "m.keras"
+    for length in range(0, len(small), 3):
+        path.write_bytes(small[:length])
+        assert hostile.outcome(load_model, path) != "read"
+
+
+def test_a_file_that_was_packed_anew_is_read(tmp_path: Path, good: bytes) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes(hostile.zipped(hostile.members(good), zipfile.ZIP_DEFLATED))
+    assert load_model(path).name == "small"
+
+
+# ------------------------------------------------------------------------------ the config
+
+
+def text(change: Callable[[str], str]) -> Callable[[Any], bytes]:
+    return lambda config: change(json.dumps(config)).encode()
+
+
+TEXTS: dict[str, tuple[Callable[[Any], bytes], str]] = {
+    "deep": (lambda c: b"[" * 100_000, "at most 64 lists in each other, got 100000"),
+    "deep and whole": (lambda c: b"[" * 900 + b"]" * 900, "at most 64 lists in each other, got"),
+    "NaN": (text(lambda t: t.replace("0.99", "NaN")), "expected finite numbers, got NaN"),
+    "infinity": (text(lambda t: t.replace("0.99", "-Infinity")), "finite numbers, got -Infinity"),
+    "1e400": (text(lambda t: t.replace("0.99", "1e400")), "expected finite numbers, got 1e400"),
+    "long": (text(lambda t: t.replace("0.99", "9" * 9999)), "at most 64 bits, got 99999"),
+    "2**63": (text(lambda t: t.replace("0.99", str(2**63))), "at most 64 bits, got 922337203685"),
+    "twice": (
+        text(lambda t: t.replace('"name"', '"name": "x", "name"', 1)),
+        "expected each key once, got 'name'",
+    ),
+    "no text": (lambda c: b"\xff\xfe{}", "config.json: expected JSON, got 'utf-8' codec"),
+    "a list": (lambda c: b"[1]", r"a model in config.json, got \[1\]"),
+    "a number": (lambda c: b"1", "a model in config.json, got 1"),
+    "layers": (lambda c: b'{"config": {"layers": {}}}', "a model in config.json"),
+}
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_json_is_strict(tmp_path: Path, good: bytes, case: str) -> None:
+    change, message = TEXTS[case]
+    data = hostile.with_config(good, change(hostile.config_of(good)))
+    assert_refused(tmp_path, data, message)
+    assert_weights_refused(tmp_path, data)
+
+
+L = ("config", "layers")  # Input, Conv2D, BatchNormalization, MaxPooling2D, Flatten, Dropout, Dense
+DENSE, CONV, NORM, POOL = ((*L, i, "config") for i in (6, 1, 2, 3))
+C = "compile_config"
+CONFIGS: list[tuple[tuple[Any, ...], Any, str]] = [
+    ((*L, 6, "class_name"), "Lambda", "Layer 'Lambda': expected one of the known names"),
+    ((*L, 6, "class_name"), "__import__('os')", "expected one of the known names, got"),
+    ((*L, 6, "class_name"), ["Dense"], "expected"),
+    ((*L, 6, "module"), "os", "classes that Keras itself has, got 'Dense' of os"),
+    ((*L, 6, "module"), "kerasx.layers", "classes that Keras itself has, got 'Dense' of kerasx"),
+    ((*L, 6, "registered_name"), "mine>Dense", "got 'mine>Dense' of keras.layers"),
+    ((*L, 6), None, "expected a layer as"),
+    ((*L, 6), [], "expected a layer as"),
+    ((*L, 6, "config"), [], "expected a layer as"),
+    (
+        (*DENSE, "units"),
+        2**40,
+        "weights of at most 2147483648 numbers, got",
+    ),
+    ((*DENSE, "units"), 3, r"array 0 of numbers, of shape \(8, 3\), got float32 of shape \(8, 2\)"),
+    ((*DENSE, "units"), True, "units as an int, got True"),
+    ((*DENSE, "units"), "2", "units as an int, got '2'"),
+    ((*DENSE, "units"), -2, "units above 0, got -2"),
+    ((*DENSE, "units"), 2.0, "units as an int, got 2.0"),
+    ((*DENSE, "use_bias"), "no", "use_bias as True or False, got 'no'"),
+    ((*DENSE, "activation"), "os.system", "Activation 'os.system': expected one of the known"),
+    ((*DENSE, "activation"), [1], r"a name, an activation .*, got \[1\]"),
+    ((*DENSE, "name"), "../../etc/passwd", "a name without '/' or line breaks, got"),
+    ((*DENSE, "name"), "\x1b[2J", "a name without '/' or line breaks, got"),
+    ((*DENSE, "name"), 3, "name as a str or None, got 3"),
+    ((*DENSE, "trainable"), "yes", "trainable as a bool, got 'yes'"),
+    ((*DENSE, "lora_rank"), 4, "arguments that this layer has, got lora_rank"),
+    ((*DENSE, "kernel_regularizer"), {"class_name": "L2", "config": {"l2": -1}}, "non-negative"),
+    ((*DENSE, "kernel_regularizer"), {"class_name": "L2", "config": {"l2": True}}, "got True"),
+    ((*DENSE, "kernel_regularizer"), {"class_name": "L2", "config": {"l3": 1}}, "that it takes"),
+    ((*DENSE, "kernel_initializer"), {"class_name": "Zeros", "config": {"a": 1}}, "that it takes"),
+    (
+        (*DENSE, "kernel_initializer"),
+        {"class_name": "RandomNormal", "config": {"stddev": "1", "seed": 1}},
+        "stddev as a number, got '1'",
+    ),
+    (
+        (*DENSE, "kernel_initializer"),
+        {"class_name": "RandomNormal", "config": {"stddev": -1.0}},
+        "stddev as a finite number of 0 or more, got -1.0",
+    ),
+    (
+        (*DENSE, "kernel_initializer"),
+        {"class_name": "VarianceScaling", "config": {"input_axes": [5], "output_axes": [0]}},
+        r"axes of a shape \(8, 2\), got \[5\] and \[0\]",
+    ),
+    (
+        (*DENSE, "bias_initializer"),
+        {
+            "class_name": "Constant",
+            "config": {"value": {"class_name": "__numpy__", "config": {"value": 1, "dtype": "O"}}},
+        },
+        "the name of a type of numbers",
+    ),
+    ((*CONV, "filters"), 2**62, "weights of at most 2147483648 numbers, got"),
+    ((*CONV, "filters"), None, "filters as an int, got None"),
+    ((*CONV, "kernel_size"), [2**40, 2**40], "images of at least"),
+    ((*CONV, "kernel_size"), [0, 2], "kernel_size as one or two ints, 1 or more"),
+    ((*CONV, "strides"), 0, "strides as one or two ints, 1 or more, got 0"),
+    ((*CONV, "strides"), [True, 1], r"strides as one or two ints, 1 or more, got \[True, 1\]"),
+    ((*CONV, "dilation_rate"), "2", "dilation_rate as one or two ints"),
+    ((*CONV, "padding"), 1, "padding 'valid' or 'same', got 1"),
+    ((*CONV, "data_format"), "channels_first", 'data_format "channels_last"'),
+    ((*CONV, "groups"), 2, "ScratchNet has no groups"),
+    ((*NORM, "momentum"), 2.0, "momentum from 0 to 1, got 2.0"),
+    ((*NORM, "momentum"), "0.9", "momentum as a number, got '0.9'"),
+    ((*NORM, "epsilon"), -1e-3, "epsilon above 0, got -0.001"),
+    ((*NORM, "axis"), 2**40, "an axis of x other than the batch's"),
+    ((*NORM, "axis"), 0, "an axis of x other than the batch's"),
+    ((*NORM, "scale"), [], r"scale as True or False, got \[\]"),
+    (
+        (*POOL, "pool_size"),
+        [2**40, 2],
+        r"MaxPooling2D '.*': expected at most 2147483648 numbers a window, got a shape \(1099",
+    ),
+    ((*L, 5, "config", "rate"), 1.5, "rate from 0 to 1, got 1.5"),
+    ((*L, 5, "config", "rate"), "0.5", "rate as a number, got '0.5'"),
+    ((*L, 5, "config", "noise_shape"), [2**40, 1, 1], "noise_shape of 2 dimensions"),
+    ((*L, 5, "config", "seed"), "x", "seed to be a Python int, got 'x'"),
+    ((*L, 0, "config", "batch_shape"), [None, 2**40, 2**40, 1], "at most 2147483648 numbers a s"),
+    ((*L, 0, "config", "batch_shape"), [], "a batch axis in batch_shape"),
+    ((*L, 0, "config", "batch_shape"), [None, -4, 4, 1], "batch_shape of ints, 0 or more"),
+    ((*L, 0, "config", "batch_shape"), "None", "batch_shape of ints, 0 or more"),
+    (("config", "name"), ["x"], "name as a str or None"),
+    (("class_name",), "Functional", "Model: expected a Sequential, got 'Functional'"),
+    ((C, "optimizer", "class_name"), "Lion", "Optimizer 'lion': expected one of the known names"),
+    ((C, "optimizer", "config", "momentum"), 5.0, "momentum as a float from 0 to 1, got 5.0"),
+    ((C, "optimizer", "config", "nesterov"), "x", "nesterov as True or False, got 'x'"),
+    ((C, "optimizer", "config", "name"), {}, "name as a str or None, got {}"),
+    ((C, "optimizer", "config", "learning_rate"), "fast", "learning_rate as a finite float"),
+    ((C, "optimizer", "config", "learning_rate", "config", "decay_steps"), 0, "decay_steps above"),
+    ((C, "optimizer", "config", "learning_rate", "config", "alpha"), 1e308, "alpha as a number"),
+    ((C, "loss", "config", "label_smoothing"), 2, "label_smoothing from 0 to 1, got 2"),
+    ((C, "loss", "config", "from_logits"), "x", "from_logits as True or False, got 'x'"),
+    ((C, "loss", "config", "reduction"), "prod", "Reduction 'prod': expected one of the known"),
+    ((C, "metrics"), [None], "a metric in metrics, got None"),
+    ((C, "metrics"), ["os.system"], "metric 'os.system': expected one of the known names"),
+    (
+        (C, "metrics"),
+        [{"class_name": "Precision", "config": {"thresholds": "0.5"}}],
+        "thresholds as a number or a list of numbers, got '0.5'",
+    ),
+    (
+        (C, "metrics"),
+        [{"class_name": "Precision", "config": {"top_k": "5"}}],
+        "top_k of at least 1, got '5'",
+    ),
+    (
+        (C, "metrics"),
+        [{"class_name": "MeanMetricWrapper", "config": {"fn": "os.system"}}],
+        "MeanMetricWrapper function 'os.system': expected one of the known names",
+    ),
+    (
+        (C, "metrics"),
+        [{"class_name": "MeanMetricWrapper", "config": {"fn": "huber", "delta": "x"}}],
+        "delta as a number, got 'x'",
+    ),
+    (
+        (C, "metrics"),
+        [{"class_name": "MeanMetricWrapper", "config": {"fn": "huber", "reduction": "sum"}}],
+        "options of huber, got reduction",
+    ),
+    ((C, "metrics"), [{"class_name": "MeanMetricWrapper", "config": {"fn": 5}}], "as a function"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), CONFIGS)
+def test_options_are_checked_before_anything_is_built(
+    tmp_path: Path, good: bytes, path: tuple[Any, ...], value: Any, message: str
+) -> None:
+    config = hostile.replaced(hostile.config_of(good), path, value)
+    assert_refused(tmp_path, hostile.with_config(good, config), message)
+
+
+def test_an_enormous_list_of_layers_is_refused(tmp_path: Path, good: bytes) -> None:
+    config = hostile.config_of(good)
+    config["config"]["layers"] += [{"class_name": "Flatten", "config": {}}] * 5000
+    data = hostile.with_config(good, config)
+    assert_refused(tmp_path, data, "Model: expected at most 2048 layers, got 5007")
+
+
+def test_weights_that_are_not_in_the_file_are_not_made(
+    tmp_path: Path, good: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A config that asks for more than the file holds is refused before an array is made."""
+    config = hostile.replaced(hostile.config_of(good), (*DENSE, "units"), 1 << 24)
+    monkeypatch.setattr("scratchnet.layers.base.Layer.add_weight", None)
+    assert_refused(tmp_path, hostile.with_config(good, config), r"\(8, 16777216\), got float32 of")
+
+
+def test_zeros_packed_in_the_file_are_no_weights(tmp_path: Path, good: bytes) -> None:
+    """Config and weights agree on a huge layer, whose weights are zeros that take no room."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        options = {"chunks": (1, 1 << 20), "compression": "gzip"}
+        kernel = file.create_dataset("layers/dense/vars/0", (2, 1 << 24), "f4", **options)
+        kernel[:, : 1 << 20] = 0
+    layers = [
+        {"class_name": "InputLayer", "config": {"batch_shape": [None, 2]}},
+        {"class_name": "Dense", "config": {"units": 1 << 24, "use_bias": False}},
+    ]
+    config = {"class_name": "Sequential", "config": {"layers": layers}}
+    parts = {"config.json": json.dumps(config).encode(), "model.weights.h5": buffer.getvalue()}
+    message = r"arrays of at most 16777216 bytes in a file of \d+, got 134217728"
+    assert_refused(tmp_path, hostile.zipped(parts), message)
+
+
+def test_a_message_is_never_as_long_as_the_file(tmp_path: Path, good: bytes) -> None:
+    path = tmp_path / "m.keras"
+    for value in ("a" * 100_000, ["a" * 1000] * 100, {"class_name": "x" * 100_000, "config": {}}):
+        config = hostile.replaced(hostile.config_of(good), (*DENSE, "activation"), value)
+        path.write_bytes(hostile.with_config(good, config))
+        assert len(hostile.outcome(load_model, path)) < 3000
+
+
+def test_what_is_left_out_of_a_name_table_stays_out(tmp_path: Path, good: bytes) -> None:
+    """Neither a config nor its errors may import anything."""
+    import sys
+
+    before = set(sys.modules)
+    config = hostile.config_of(good)
+    for name in ("antigravity", "this"):
+        changed = hostile.replaced(config, (*L, 6, "module"), name)
+        changed["config"]["layers"][6]["class_name"] = name
+        assert_refused(tmp_path, hostile.with_config(good, changed), f"'{name}' of {name}")
+    assert not {"antigravity", "this"} & (set(sys.modules) - before)
+    np.testing.assert_equal("antigravity" in sys.modules, False)
