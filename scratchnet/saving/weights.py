@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratchnet.errors import expected
+from scratchnet.saving import safetensors_file
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.naming import to_snake_case
 
@@ -35,8 +36,10 @@ def save_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
 
     Raises ValueError for another suffix than .weights.h5 or a model that is not built.
     """
+    if os.fspath(path).endswith(safetensors_file.SUFFIX):
+        return safetensors_file.save_weights(model, path)
     if not os.fspath(path).endswith(SUFFIX):
-        wanted = f"a file name that ends in {SUFFIX}"
+        wanted = f"a file name that ends in {SUFFIX} or {safetensors_file.SUFFIX}"
         raise ValueError(expected(f"{model.owner}.save_weights", wanted, f"'{path}'"))
     content = write(model)
     with atomic_write(path) as file:
@@ -50,7 +53,9 @@ def load_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
     Raises ValueError where the file does not fit the model, before any weight has changed.
     """
     name = os.fspath(path)
-    if name.endswith(".keras"):
+    if name.endswith(safetensors_file.SUFFIX):
+        safetensors_file.load_weights(model, path)
+    elif name.endswith(".keras"):
         from scratchnet.saving.archive import open_archive
 
         _, content = open_archive(path)

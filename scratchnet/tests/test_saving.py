@@ -269,7 +269,7 @@ def test_wrong_uses_are_refused(tmp_path: Path) -> None:
     for path in (3, None):
         with pytest.raises(TypeError, match=rf"load_model: expected a path as .*, got {path}\."):
             load_model(path)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"expected a file name that ends in .weights.h5, got"):
+    with pytest.raises(ValueError, match=r"name that ends in .weights.h5 or .safetensors, got"):
         model.save_weights(tmp_path / "m.h5")
     with pytest.raises(ValueError, match=r"ends in .weights.h5 or .keras, got"):
         model.load_weights(tmp_path / "m.h5")
