@@ -18,7 +18,7 @@ from scratchnet.errors import expected
 from scratchnet.layers import LAYERS
 from scratchnet.layers.arguments import refuse
 from scratchnet.registry import deserialize
-from scratchnet.saving import weights
+from scratchnet.saving import legacy, weights
 from scratchnet.saving.configs import from_keras, layer_from_keras, to_keras
 from scratchnet.utils.files import atomic_write
 
@@ -40,8 +40,10 @@ def save_model(model: "Sequential", path: str | os.PathLike[str]) -> None:
     """
     _check_path(f"{model.owner}.save", path)
     if not os.fspath(path).endswith(".keras"):
-        wanted = "a file name that ends in .keras"
-        raise ValueError(expected(f"{model.owner}.save", wanted, f"'{path}'"))
+        wanted, hint = "a file name that ends in .keras", ""
+        if os.fspath(path).endswith(legacy.SUFFIXES):
+            hint = "Older .h5 models are read, not written; for weights there is save_weights."
+        raise ValueError(expected(f"{model.owner}.save", wanted, f"'{path}'", hint))
     config, content = json.dumps(model_config(model)), weights.write(model)
     now = datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": now})
@@ -95,6 +97,8 @@ def load_model(
     and for layers and options that we do not have: before anything is built.
     """
     refuse("load_model", custom_objects=(custom_objects or None, None), safe_mode=(safe_mode, True))
+    if isinstance(path, str | os.PathLike) and os.fspath(path).endswith(legacy.SUFFIXES):
+        return legacy.load_model(path, compile)
     config, content = open_archive(path)
     try:
         model = _build(config, compile)
@@ -161,10 +165,7 @@ def open_archive(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
     _check_path("load_model", path)
     owner = f"Model file '{path}'"
     if not os.fspath(path).endswith(".keras"):
-        hint = (
-            "Older .h5 models are not read." if os.fspath(path).endswith((".h5", ".hdf5")) else ""
-        )
-        raise ValueError(expected("load_model", "a file that ends in .keras", f"'{path}'", hint))
+        raise ValueError(expected("load_model", "a file that ends in .keras or .h5", f"'{path}'"))
     if not Path(path).is_file():
         got = "a folder" if Path(path).is_dir() else "no such file"
         raise FileNotFoundError(expected(owner, "a .keras file", got, "Check the path."))

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratchnet.errors import expected
-from scratchnet.saving import safetensors_file
+from scratchnet.saving import legacy, safetensors_file
 from scratchnet.utils.files import atomic_write
 from scratchnet.utils.naming import to_snake_case
 
@@ -63,8 +63,10 @@ def load_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
     elif name.endswith(SUFFIX):
         with open(path, "rb") as file:
             read(model, file, f"Weights file '{path}'")
+    elif name.endswith(legacy.SUFFIXES):
+        legacy.load_weights(model, path)
     else:
-        wanted = f"a file name that ends in {SUFFIX} or .keras"
+        wanted = f"a file name that ends in {SUFFIX}, .keras, .safetensors or .h5"
         raise ValueError(expected(f"{model.owner}.load_weights", wanted, f"'{path}'"))
 
 

@@ -1,0 +1,124 @@
+"""Models and weights in HDF5 files, as Keras wrote them before .keras and still does:
+
+    attributes model_config, training_config     JSON
+    model_weights                                layer_names; a group for each layer
+    model_weights/dense                          weight_names; the datasets that they name
+    optimizer_weights                            weight_names; the optimizer's state
+
+A file of weights alone is what model_weights is. These files are read and never written.
+
+source    keras/src/legacy/saving/legacy_h5_format.py
+"""
+
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from scratchnet.errors import expected
+from scratchnet.saving.legacy_configs import modern
+from scratchnet.saving.legacy_file import dataset, group, names, open_file, parsed, text
+
+if TYPE_CHECKING:
+    from scratchnet.models import Sequential
+
+__all__ = ["SUFFIXES", "load_model", "load_weights"]
+
+SUFFIXES = (".h5", ".hdf5")
+Pairs = list[tuple[NDArray[Any], Any]]  # arrays of the model, each with its dataset in the file
+
+
+def load_model(path: str | os.PathLike[str], compile: bool = True) -> "Sequential":
+    """The model in an .h5 file, compiled as it was, with the optimizer's state.
+
+    As in Keras, state that does not fit the optimizer of today is left where it is, with a warning:
+    Keras 2 kept no learning rate in it. Raises ValueError, TypeError or NotImplementedError, with
+    the file's name, for a damaged file and for layers and options that we do not have.
+    """
+    from scratchnet.saving.archive import _build
+
+    owner = f"Model file '{path}'"
+    with open_file(path, owner) as store:
+        config = parsed(store, "model_config", owner)
+        training = parsed(store, "training_config", owner)
+    if config is None:
+        wanted, hint = "a model_config", "For weights alone there is model.load_weights."
+        raise ValueError(expected(owner, wanted, "none", hint))
+    whole = modern(config, training, owner)
+    try:
+        model = _build(whole, compile)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise type(error)(f"{owner}: {error}") from error
+    with open_file(path, owner) as store:
+        pairs = _match_layers(group(store, "model_weights", owner), model, owner)
+        _fill(pairs + _match_optimizer(store, model, owner))
+    return model
+
+
+def load_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
+    """Read the weights from an .h5 file of a model or of weights alone, layer after layer.
+
+    Raises ValueError where the file does not fit the model, before any weight has changed.
+    """
+    owner = f"Weights file '{path}'"
+    if not model.built:
+        hint = "Call build(shape), or give it data, first."
+        raise ValueError(expected(model.owner, "a built model", "one without weights", hint))
+    with open_file(path, owner) as store:
+        whole = "model_weights" in store and "layer_names" not in store.attrs
+        _fill(_match_layers(group(store, "model_weights" if whole else "", owner), model, owner))
+
+
+def _fill(pairs: Pairs) -> None:
+    """Read everything, then change everything."""
+    values = [found[()] for _, found in pairs]
+    for (array, _), value in zip(pairs, values, strict=True):
+        array[...] = value
+
+
+def _match_layers(store: Any, model: "Sequential", owner: str) -> Pairs:
+    """Each weight of the model with its dataset: layers that have weights, in order, whatever their
+    names are."""
+    saved = [name for name in names(store, "layer_names", owner) if _names(store, name, owner)]
+    layers = [layer for layer in model.layers if layer.weights]
+    if len(saved) != len(layers):
+        wanted = f"{len(layers)} layers with weights"
+        raise ValueError(expected(owner, wanted, str(len(saved)), "Another model's?"))
+    if "top_level_model_weights" in store and _names(store, "top_level_model_weights", owner):
+        wanted = "weights in layers only"
+        raise ValueError(expected(owner, wanted, "top_level_model_weights", "Another model's?"))
+    pairs: Pairs = []
+    for layer, name in zip(layers, saved, strict=True):
+        inside, found = group(store, name, owner), _names(store, name, owner)
+        if len(found) != len(layer.weights):
+            wanted = f"{len(layer.weights)} arrays for {layer.owner}"
+            raise ValueError(expected(owner, wanted, str(len(found)), "Another model's?"))
+        where = f"{owner}, {layer.owner}"
+        pairs += [
+            (array, dataset(inside, one, array, where))
+            for array, one in zip(layer.weights, found, strict=True)
+        ]
+    return pairs
+
+
+def _names(store: Any, name: str, owner: str) -> list[str]:
+    return names(group(store, name, owner), "weight_names", owner)
+
+
+def _match_optimizer(store: Any, model: "Sequential", owner: str) -> Pairs:
+    """The same for the optimizer's state; none, with a warning, where it is not that of today."""
+    if model.optimizer is None or "optimizer_weights" not in store:
+        return []
+    inside, state = group(store, "optimizer_weights", owner), model.optimizer.variables
+    found = names(inside, "weight_names", owner)
+    where = f"{owner}, {model.optimizer.name}"
+    version = text(store, "keras_version", owner) or "1"
+    # Keras 2 put the first slots of all variables before all second ones, Keras 3 puts the slots of
+    # a variable side by side: shapes alone do not always tell
+    same_order = version.startswith("3") or len(model.optimizer.slots) < 2
+    if len(found) != len(state) or not same_order:
+        wanted, got = f"{len(state)} arrays of Keras 3", f"{len(found)} of Keras {version}"
+        warnings.warn(expected(where, wanted, got, "The optimizer starts anew."), stacklevel=4)
+        return []
+    return [(a, dataset(inside, one, a, where)) for a, one in zip(state, found, strict=True)]
