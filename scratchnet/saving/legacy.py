@@ -23,10 +23,16 @@ from scratchnet.saving.legacy_file import dataset, group, names, open_file, pars
 if TYPE_CHECKING:
     from scratchnet.models import Sequential
 
-__all__ = ["SUFFIXES", "load_model", "load_weights"]
+__all__ = ["SUFFIXES", "holds_model", "load_model", "load_weights"]
 
 SUFFIXES = (".h5", ".hdf5")
 Pairs = list[tuple[NDArray[Any], Any]]  # arrays of the model, each with its dataset in the file
+
+
+def holds_model(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a whole model in this file; ValueError where it is no HDF5 file."""
+    with open_file(path, f"Model file '{path}'") as store:
+        return "model_config" in store.attrs
 
 
 def load_model(path: str | os.PathLike[str], compile: bool = True) -> "Sequential":

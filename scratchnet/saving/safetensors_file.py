@@ -89,7 +89,7 @@ def _named(model: "Sequential", owner: str) -> dict[str, NDArray[Any]]:
 
 def _check_names(owner: str, arrays: dict[str, Any], found: set[str]) -> None:
     """Raise unless the file has the model's names and no others."""
-    hint = "Another model's? Tensors are named after the layers."
+    hint = "Tensors are named after the layers: give these the same names."
     missing = [name for name in arrays if name not in found]
     if missing:
         raise ValueError(expected(owner, f"the tensors {_some(arrays)}", f"no {missing[0]}", hint))
