@@ -13,10 +13,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scratchnet import metrics, optimizers
+from scratchnet import losses, metrics, optimizers
 from scratchnet.errors import expected
 from scratchnet.layers import LAYERS
 from scratchnet.layers.arguments import refuse
+from scratchnet.metrics.resolve import flatten
 from scratchnet.registry import deserialize
 from scratchnet.saving import legacy, weights
 from scratchnet.saving.configs import from_keras, layer_from_keras, to_keras
@@ -141,12 +142,11 @@ def _compile_arguments(config: Any) -> dict[str, Any] | None:
         wanted = "compile_config as a dict with an optimizer"
         raise ValueError(expected("Model", wanted, f"{config!r:.80}"))
     refuse("compile", loss_weights=(config.get("loss_weights"), None))
-    return {
-        "optimizer": optimizers.deserialize(config["optimizer"]),
-        "loss": config.get("loss"),
-        "metrics": _metrics(config.get("metrics")),
-        "weighted_metrics": _metrics(config.get("weighted_metrics")),
-    }
+    found = {name: _metrics(config.get(name)) for name in ("metrics", "weighted_metrics")}
+    for name, given in found.items():
+        flatten(given, name)  # raises for what we do not have
+    optimizer = optimizers.deserialize(config["optimizer"])
+    return {"optimizer": optimizer, "loss": losses.as_loss(config.get("loss")), **found}
 
 
 def _metrics(spec: Any) -> Any:

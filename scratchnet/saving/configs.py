@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scratchnet import initializers, losses, metrics, optimizers, regularizers
-from scratchnet.errors import expected
+from scratchnet.errors import expected, unknown
 from scratchnet.layers import LAYERS
 from scratchnet.optimizers.schedules import LearningRateSchedule
 from scratchnet.registry import Configurable
@@ -96,6 +96,9 @@ def from_keras(value: Any) -> Any:
 
 def layer_from_keras(config: Any) -> dict[str, Any]:
     """The config of a layer, without the options that only Keras has where they are off."""
+    name = config.get("class_name") if isinstance(config, dict) else None
+    if isinstance(name, str) and name not in LAYERS:
+        raise ValueError(unknown("Layer", name, LAYERS))  # whatever its options are
     ours = from_keras(config)
     if not isinstance(ours, dict) or not isinstance(ours.get("config"), dict):
         wanted = 'a layer as {"class_name": str, "config": dict}'
