@@ -7,6 +7,7 @@ import numpy as np
 from scratchnet.config import standardize_dtype
 from scratchnet.errors import expected
 from scratchnet.initializers.initializer import Array, Initializer, Shape
+from scratchnet.registry import read_array, write_array
 
 __all__ = ["Constant", "Identity", "Ones", "Zeros"]
 
@@ -43,18 +44,12 @@ class Constant(Initializer):
 
     def get_config(self) -> dict[str, Any]:
         """The value; an array as Keras writes it."""
-        if not isinstance(self.value, np.ndarray):
-            return {"value": self.value}
-        data = {"value": self.value.tolist(), "dtype": self.value.dtype.name}
-        return {"value": {"class_name": "__numpy__", "config": data}}
+        return {"value": write_array(self.value)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Constant":
         """The initializer that `get_config` described."""
-        value = config["value"]
-        if isinstance(value, dict):
-            value = np.array(value["config"]["value"], value["config"]["dtype"])
-        return cls(value)
+        return cls(**{name: read_array(value) for name, value in config.items()})
 
 
 class Identity(Initializer):

@@ -20,7 +20,7 @@ from scratchnet.layers.arguments import refuse
 from scratchnet.metrics.resolve import flatten
 from scratchnet.registry import deserialize
 from scratchnet.saving import legacy, weights
-from scratchnet.saving.configs import from_keras, layer_from_keras, to_keras
+from scratchnet.saving.configs import from_keras, layer_from_keras, one_output, to_keras
 from scratchnet.utils.files import atomic_write
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ def load_model(
         model = _build(config, compile)
     except (ValueError, TypeError, NotImplementedError) as error:
         raise type(error)(f"Model file '{path}': {error}") from error
-    weights.read(model, io.BytesIO(content), f"Model file '{path}'")
+    if model.built:  # Keras saves models that have no weights yet
+        weights.read(model, io.BytesIO(content), f"Model file '{path}'")
     return model
 
 
@@ -146,7 +147,7 @@ def _compile_arguments(config: Any) -> dict[str, Any] | None:
     for name, given in found.items():
         flatten(given, name)  # raises for what we do not have
     optimizer = optimizers.deserialize(config["optimizer"])
-    return {"optimizer": optimizer, "loss": losses.as_loss(config.get("loss")), **found}
+    return {"optimizer": optimizer, "loss": losses.as_loss(one_output(config.get("loss"))), **found}
 
 
 def _metrics(spec: Any) -> Any:
