@@ -95,7 +95,7 @@ def read(k: Any, folder: Path) -> dict[str, Any]:
         ".weights.h5": fresh,
     }
     if k.__name__ == "scratchnet":
-        ways[".h5"] = ways[".keras"]
+        ways[".h5"] = lambda exchange, path: old(k, exchange, path)
     told: dict[str, Any] = {}
     for name, exchange in EXCHANGES.items():
         told[name] = {}
@@ -104,6 +104,15 @@ def read(k: Any, folder: Path) -> dict[str, Any]:
             told[name][suffix] = predicted(model, exchange) | state(model)
             told[name][suffix]["next"] = steps(k, model, exchange)
     return told
+
+
+def old(k: Any, exchange: Exchange, path: Path) -> Any:
+    """The model in an .h5 file, whose weights go into another one as well."""
+    model, other = k.models.load_model(path), exchange.build(k)
+    other.load_weights(path)
+    for mine, given in zip(other.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, given)
+    return model
 
 
 def act(k: Any, folder: Path, *actions: str) -> None:

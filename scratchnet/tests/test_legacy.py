@@ -13,6 +13,7 @@ import pytest
 
 import scratchnet as sn
 from scratchnet.models import load_model
+from scratchnet.saving import legacy_file
 
 RANDOM = np.random.RandomState(1)
 WEIGHTS = {
@@ -317,6 +318,7 @@ WRONG_FILES: list[tuple[Any, str]] = [
     (external, "got a dataset kept in other files. Only what is in the file itself is read"),
     (virtual, "got a dataset kept in other files"),
     (lambda f: name_weight(f, "../fourth/fourth/kernel"), "in '../fourth/fourth/kernel', got none"),
+    (lambda f: name_weight(f, "./first/kernel"), "in './first/kernel', got none"),
     (lambda f: name_weight(f, "/model_weights/first"), "in '/model_weights/first', got none"),
     (lambda f: name_weight(f, "first"), "in 'first', got a group"),
     (lambda f: name_weight(f, "first/bias/deeper"), "in 'first/bias/deeper', got none"),
@@ -360,6 +362,15 @@ def test_files_that_do_not_fit_change_nothing(tmp_path: Path, change: Any, messa
     with pytest.raises(ValueError, match=message) as caught:
         load_model(path)
     assert str(caught.value).startswith(f"Model file '{path}'")
+
+
+def test_more_names_than_a_model_has_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "m.h5")
+    monkeypatch.setattr(legacy_file, "MAX_NAMES", 3)
+    with pytest.raises(ValueError, match=r"layer_names of at most 3 strings, got .* shape \(4,\)"):
+        load_model(tmp_path / "m.h5")
 
 
 def test_state_behind_a_link_is_refused(tmp_path: Path) -> None:
