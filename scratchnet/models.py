@@ -371,6 +371,27 @@ class Sequential(Trainer, Parameters):
         )
         load_weights(self, filepath)
 
+    def export(
+        self,
+        filepath: Any,
+        format: str | None = None,
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write what the model predicts to an .onnx file, for other runtimes."""
+        from scratchnet.saving.onnx_export import export
+
+        refuse(
+            f"{self.owner}.export",
+            format=(format or "onnx", "onnx"),
+            input_signature=(input_signature, None),
+            **{key: (value, None) for key, value in kwargs.items()},
+        )
+        export(self, filepath)
+        if verbose:
+            print(f"Saved artifact at '{filepath}'.")
+
     def _check_overwrite(self, path: Any, overwrite: bool) -> None:
         if not overwrite and os.path.exists(path):
             wanted, hint = "a new file, for overwrite=False", "Choose another name."

@@ -6,10 +6,22 @@ Each module keeps a table `name -> class` under its classes and a `get` that cal
 import inspect
 from typing import Any
 
+import numpy as np
+
 from scratchnet.errors import expected, unknown
 from scratchnet.utils.naming import to_snake_case
 
-__all__ = ["Configurable", "deserialize", "lookup", "names", "serialize"]
+__all__ = [
+    "Configurable",
+    "deserialize",
+    "lookup",
+    "names",
+    "read_array",
+    "serialize",
+    "write_array",
+]
+
+NUMBERS = ("float32", "float64", "int32", "int64", "uint8")  # what an array in a config may be of
 
 
 class Configurable:
@@ -84,3 +96,27 @@ def lookup(kind: str, identifier: Any, table: dict[str, type], base: type) -> An
             f"Known: {', '.join(sorted(table))}.",
         )
     )
+
+
+def write_array(value: Any) -> Any:
+    """NumPy's arrays as Keras writes them into a config; everything else as it is."""
+    if not isinstance(value, np.ndarray) or value.ndim == 0:
+        return value
+    return {
+        "class_name": "__numpy__",
+        "config": {"value": value.tolist(), "dtype": value.dtype.name},
+    }
+
+
+def read_array(value: Any) -> Any:
+    """What `write_array` was given; ValueError for an array of anything but numbers."""
+    if not isinstance(value, dict) or value.get("class_name") != "__numpy__":
+        return value
+    config = value.get("config")
+    dtype = config.get("dtype") if isinstance(config, dict) else None
+    if dtype not in NUMBERS:
+        raise ValueError(expected("Config", f"an array of {', '.join(NUMBERS)}", repr(dtype)))
+    try:
+        return np.array(config["value"], dtype)  # type: ignore[index]
+    except (KeyError, ValueError, TypeError, OverflowError):
+        raise ValueError(expected("Config", f"an array of {dtype}", f"{config!r:.80}")) from None

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from scratchnet.cli.compare import compare, parity, reproduce
+from scratchnet.cli.convert import convert
 from scratchnet.cli.doctor import doctor
 from scratchnet.cli.race import race
 from scratchnet.cli.train import evaluate, predict, train
@@ -60,7 +61,7 @@ def cli() -> None:
     """A neural-network engine written by hand, and its comparison with Keras."""
 
 
-for command in (train, evaluate, predict, parity, compare, race, reproduce, doctor):
+for command in (train, evaluate, predict, convert, parity, compare, race, reproduce, doctor):
     cli.add_command(command)
 
 

@@ -7,12 +7,10 @@ import numpy as np
 from scratchnet.config import standardize_dtype
 from scratchnet.errors import expected
 from scratchnet.initializers.initializer import Array, Initializer, Shape
+from scratchnet.registry import read_array, write_array
 from scratchnet.utils.options import finite
 
 __all__ = ["Constant", "Identity", "Ones", "Zeros"]
-
-
-DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8")
 
 
 class Zeros(Initializer):
@@ -47,23 +45,12 @@ class Constant(Initializer):
 
     def get_config(self) -> dict[str, Any]:
         """The value; an array as Keras writes it."""
-        if not isinstance(self.value, np.ndarray):
-            return {"value": self.value}
-        data = {"value": self.value.tolist(), "dtype": self.value.dtype.name}
-        return {"value": {"class_name": "__numpy__", "config": data}}
+        return {"value": write_array(self.value)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Constant":
         """The initializer that `get_config` described."""
-        value = config.get("value", 0.0)
-        if isinstance(value, dict):
-            inner = value.get("config")
-            known = isinstance(inner, dict) and {"value", "dtype"} == set(inner)
-            if not isinstance(inner, dict) or not known or inner["dtype"] not in DTYPES:
-                wanted = 'value as {"value": ..., "dtype": the name of a type of numbers}'
-                raise ValueError(expected("Constant", wanted, repr(value)))
-            value = _array(inner["value"]).astype(inner["dtype"])
-        return cls(value)
+        return cls(read_array(config.get("value", 0.0)))
 
 
 def _array(value: Any) -> Array:

@@ -6,6 +6,7 @@ import numpy as np
 
 from scratchnet.errors import expected
 from scratchnet.layers.base import Array, Layer, Shape, broadcasts, readable
+from scratchnet.registry import read_array, write_array
 
 __all__ = ["Rescaling"]
 
@@ -57,8 +58,10 @@ class Rescaling(Layer):
         return dy * self._scale.astype(dy.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        plain = {
-            name: value.tolist() if isinstance(value, np.ndarray) else value
-            for name, value in (("scale", self.scale), ("offset", self.offset))
-        }
-        return {**super().get_config(), **plain}
+        # as a list, NumPy's array would come back through float32
+        config = {"scale": write_array(self.scale), "offset": write_array(self.offset)}
+        return {**super().get_config(), **config}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Rescaling":
+        return cls(**{name: read_array(value) for name, value in config.items()})

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scratchnet import losses
 from scratchnet.errors import expected, unknown
+from scratchnet.metrics import matches
 from scratchnet.metrics.metric import Metric
 
 __all__ = ["FunctionMetric", "Mean", "MeanMetricWrapper", "Sum", "divide_no_nan"]
@@ -109,19 +110,19 @@ class MeanMetricWrapper(Mean):
         return self._fn in CROSSENTROPIES or getattr(self._fn, "takes_logits", False)
 
     def get_config(self) -> dict[str, Any]:
-        """A loss function of ours is written by its name; any other stays the object it is."""
-        known = {function: name for name, function in LOSS_FUNCTIONS.items()}
+        """A function of ours is written by its name; any other stays the object it is."""
+        known = {function: name for name, function in FUNCTIONS.items()}
         return super().get_config() | {"fn": known.get(self._fn, self._fn)} | self._fn_kwargs
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "MeanMetricWrapper":
         """The metric that `get_config` described."""
         fn = config.get("fn")
-        if not isinstance(fn, str):
-            return cls(**config)
-        if fn not in LOSS_FUNCTIONS:
-            raise ValueError(unknown("MeanMetricWrapper function", fn, LOSS_FUNCTIONS))
-        return cls(**(config | {"fn": LOSS_FUNCTIONS[fn]}))
+        if isinstance(fn, str) and fn in FUNCTIONS:
+            config = config | {"fn": FUNCTIONS[fn]}
+        elif "fn" in config and not callable(fn):
+            raise ValueError(unknown("metric", fn, FUNCTIONS))
+        return cls(**config)
 
 
 class FunctionMetric(MeanMetricWrapper):
@@ -142,6 +143,11 @@ LOSS_FUNCTIONS: dict[str, Callable[..., Any]] = {
         "mean_squared_error",
         "sparse_categorical_crossentropy",
     )
+}
+
+# all that a config may name
+FUNCTIONS = LOSS_FUNCTIONS | {
+    name: getattr(matches, name) for name in matches.__all__ if name.endswith("accuracy")
 }
 
 CROSSENTROPIES = [fn for name, fn in LOSS_FUNCTIONS.items() if name.endswith("crossentropy")]

@@ -1,5 +1,9 @@
-"""Models in files: Keras 3's own formats, read and written without Keras.
+"""Models in files: Keras 3's own formats, read and written without Keras, and others.
 
-archive   model.keras: what the model is, how it is compiled, its weights and the optimizer's state
-weights   model.weights.h5: weights and the optimizer's state only
+archive            model.keras: what the model is, how it is compiled, its weights and the
+                   optimizer's state
+weights            model.weights.h5: weights and the optimizer's state only
+legacy             model.h5, weights.h5: what older Keras wrote, read only
+safetensors_file   model.safetensors: bare weights
+onnx_export        model.onnx: predictions for other runtimes, written only
 """

@@ -8,17 +8,19 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from scratchnet import metrics, optimizers
+from scratchnet import losses, metrics, optimizers
 from scratchnet.errors import expected
 from scratchnet.layers import LAYERS
 from scratchnet.layers.arguments import refuse
+from scratchnet.metrics.resolve import flatten
 from scratchnet.registry import deserialize
-from scratchnet.saving import weights
-from scratchnet.saving.configs import from_keras, layer_from_keras, to_keras
-from scratchnet.saving.limits import check_sizes, in_file
+from scratchnet.saving import legacy, weights
+from scratchnet.saving.configs import from_keras, layer_from_keras, one_output, to_keras
+from scratchnet.saving.limits import Needs, check_sizes, in_file
 from scratchnet.saving.strict_json import read_json
 from scratchnet.utils.files import atomic_write, plain_file
 from scratchnet.utils.zip_members import Members
@@ -26,7 +28,7 @@ from scratchnet.utils.zip_members import Members
 if TYPE_CHECKING:
     from scratchnet.models import Sequential
 
-__all__ = ["load_model", "open_archive", "save_model"]
+__all__ = ["build", "load_model", "open_archive", "save_model"]
 
 KERAS_VERSION = "3.15.1"  # whose format this is
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -41,8 +43,10 @@ def save_model(model: "Sequential", path: str | os.PathLike[str]) -> None:
     """
     _check_path(f"{model.owner}.save", path)
     if not os.fspath(path).endswith(".keras"):
-        wanted = "a file name that ends in .keras"
-        raise ValueError(expected(f"{model.owner}.save", wanted, f"'{path}'"))
+        wanted, hint = "a file name that ends in .keras", ""
+        if os.fspath(path).endswith(legacy.SUFFIXES):
+            hint = "Older .h5 models are read, not written; for weights there is save_weights."
+        raise ValueError(expected(f"{model.owner}.save", wanted, f"'{path}'", hint))
     config, content = json.dumps(model_config(model)), weights.write(model)
     now = datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": now})
@@ -96,19 +100,33 @@ def load_model(
     and for layers and options that we do not have: before anything is built.
     """
     refuse("load_model", custom_objects=(custom_objects or None, None), safe_mode=(safe_mode, True))
+    if isinstance(path, str | os.PathLike) and os.fspath(path).endswith(legacy.SUFFIXES):
+        return legacy.load_model(path, compile)
     config, content = open_archive(path)
     owner = f"Model file '{path}'"
     store = weights.open_weights(io.BytesIO(content), owner, os.path.getsize(path))
+    model = build(config, compile, owner, lambda needs: weights.check_layers(store, needs, owner))
+    if model.built:  # Keras saves models that have no weights yet
+        weights.assign(model, store, owner)
+    return model
+
+
+def build(
+    config: dict[str, Any], compile: bool, owner: str, check: Callable[[Needs], Any]
+) -> "Sequential":
+    """The model of a config, with new weights, compiled as it says.
+
+    check    is given the layers with the shapes of their weights before anything is allocated, and
+             raises where the file does not have such
+    """
     with in_file(owner):
         layers, shape, name = _layers(config)
         settings = _compile_arguments(config.get("compile_config")) if compile else None
     with in_file(owner):
         needs = check_sizes(layers, shape)
-    weights.check_layers(store, needs, owner)
+    check(needs)
     with in_file(owner):
-        model = _build(layers, shape, name, settings)
-    weights.assign(model, store, owner)
-    return model
+        return _build(layers, shape, name, settings)
 
 
 def _layers(config: dict[str, Any]) -> tuple[list[Any], Any, Any]:
@@ -150,12 +168,11 @@ def _compile_arguments(config: Any) -> dict[str, Any] | None:
         wanted = "compile_config as a dict with an optimizer"
         raise ValueError(expected("Model", wanted, f"{config!r:.80}"))
     refuse("compile", loss_weights=(config.get("loss_weights"), None))
-    return {
-        "optimizer": optimizers.deserialize(config["optimizer"]),
-        "loss": config.get("loss"),
-        "metrics": _metrics(config.get("metrics")),
-        "weighted_metrics": _metrics(config.get("weighted_metrics")),
-    }
+    found = {name: _metrics(config.get(name)) for name in ("metrics", "weighted_metrics")}
+    for name, given in found.items():
+        flatten(given, name)  # raises for what we do not have
+    optimizer = optimizers.deserialize(config["optimizer"])
+    return {"optimizer": optimizer, "loss": losses.as_loss(one_output(config.get("loss"))), **found}
 
 
 def _metrics(spec: Any) -> Any:
@@ -174,10 +191,7 @@ def open_archive(path: str | os.PathLike[str]) -> tuple[dict[str, Any], bytes]:
     _check_path("load_model", path)
     owner = f"Model file '{path}'"
     if not os.fspath(path).endswith(".keras"):
-        hint = (
-            "Older .h5 models are not read." if os.fspath(path).endswith((".h5", ".hdf5")) else ""
-        )
-        raise ValueError(expected("load_model", "a file that ends in .keras", f"'{path}'", hint))
+        raise ValueError(expected("load_model", "a file that ends in .keras or .h5", f"'{path}'"))
     with plain_file(path, owner, "a .keras file").open("rb") as file:
         members = Members(file, owner)
         text = members.read(CONFIG, MAX_BYTES[CONFIG])

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from scratchnet import initializers, losses, metrics, optimizers, regularizers
-from scratchnet.errors import expected
+from scratchnet.errors import expected, unknown
 from scratchnet.layers import LAYERS
 from scratchnet.optimizers.schedules import LearningRateSchedule
-from scratchnet.registry import Configurable
+from scratchnet.registry import Configurable, read_array
 
-__all__ = ["from_keras", "layer_from_keras", "to_keras"]
+__all__ = ["from_keras", "layer_from_keras", "one_output", "to_keras"]
 
 # options that Keras 3.15 writes for every layer of a kind and that we have no argument for
 KERAS_ONLY = {"optional": False, "quantization_config": None}
@@ -25,6 +25,8 @@ def to_keras(value: Any) -> Any:
     if isinstance(value, Configurable):
         config = {"class_name": type(value).__name__, "config": value.get_config()}
         return to_keras(config | {"module": _module_of(value)})
+    if isinstance(value, dict) and value.get("class_name") == "__numpy__":
+        return value
     if isinstance(value, dict):
         dressed = {key: to_keras(v) for key, v in value.items()}
         if {"class_name", "config"} <= set(value):
@@ -86,6 +88,8 @@ def from_keras(value: Any) -> Any:
         return from_keras(value.get("items", []))
     if name == "DTypePolicy" and isinstance(config, dict):
         return config.get("name")
+    if name == "__numpy__":
+        return read_array(value)
     module = value.get("module", "keras")
     registered = value.get("registered_name")
     if registered not in (None, name) or not f"{module}.".startswith("keras."):
@@ -94,8 +98,18 @@ def from_keras(value: Any) -> Any:
     return {"class_name": name, "config": from_keras(config)}
 
 
+def one_output(value: Any) -> Any:
+    """What was given for the one output that a model has, without a list or dict around it."""
+    while isinstance(value, list | dict) and len(value) == 1 and "class_name" not in value:
+        (value,) = value if isinstance(value, list) else value.values()
+    return value
+
+
 def layer_from_keras(config: Any) -> dict[str, Any]:
     """The config of a layer, without the options that only Keras has where they are off."""
+    name = config.get("class_name") if isinstance(config, dict) else None
+    if isinstance(name, str) and name not in LAYERS:
+        raise ValueError(unknown("Layer", name, LAYERS))  # whatever its options are
     ours = from_keras(config)
     if not isinstance(ours, dict) or not isinstance(ours.get("config"), dict):
         wanted = 'a layer as {"class_name": str, "config": dict}'

@@ -10,8 +10,9 @@ from scratchnet.layers.arguments import sizes
 from scratchnet.layers.base import readable
 from scratchnet.layers.input import InputLayer
 
-__all__ = ["check_sizes", "in_file"]
+__all__ = ["Needs", "check_sizes", "in_file"]
 
+Needs = list[tuple[Any, list[tuple[int, ...]]]]  # layers, with the shapes of their weights
 MAX_LAYERS = 2048
 MAX_NUMBERS = 1 << 31  # of one sample, between two layers; of all weights
 
@@ -33,8 +34,9 @@ def in_file(owner: str) -> Iterator[None]:
         raise ValueError(expected(owner, "options that fit each other", got)) from error
 
 
-def check_sizes(layers: list[Any], shape: Any) -> list[tuple[Any, list[tuple[int, ...]]]]:
-    """Each layer with the shapes of the weights it will have; nothing is allocated.
+def check_sizes(layers: list[Any], shape: Any) -> Needs:
+    """Each layer with the shapes of the weights it will have; nothing is allocated. None of them
+    for a model without the shape of its input, which has no weights yet.
 
     shape    of the input, from the file, for a model whose first layer does not say it
     Raises ValueError where a layer does not fit the one before or anything is too large.
@@ -47,7 +49,7 @@ def check_sizes(layers: list[Any], shape: Any) -> list[tuple[Any, list[tuple[int
     elif layers and layers[0].input_shape_argument is not None:
         shape = layers[0].input_shape_argument
     if shape is None:
-        raise ValueError(expected("Model", "the shape of its input", "none"))
+        return []
     shape = sizes("Model", "build_input_shape", shape)
     needs, total = [], 0
     _check_numbers("Model", shape)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratchnet.errors import expected
+from scratchnet.saving import safetensors_file
 from scratchnet.saving.hdf5 import Dataset, Group, dataset, open_hdf5
 from scratchnet.utils.files import atomic_write, plain_file
 from scratchnet.utils.naming import to_snake_case
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "assign",
     "check_layers",
+    "fill",
     "load_weights",
     "open_weights",
     "read",
@@ -50,8 +52,10 @@ def save_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
     where the file cannot be written.
     """
     _check_path(f"{model.owner}.save_weights", path)
+    if os.fspath(path).endswith(safetensors_file.SUFFIX):
+        return safetensors_file.save_weights(model, path)
     if not os.fspath(path).endswith(SUFFIX):
-        wanted = f"a file name that ends in {SUFFIX}"
+        wanted = f"a file name that ends in {SUFFIX} or {safetensors_file.SUFFIX}"
         raise ValueError(expected(f"{model.owner}.save_weights", wanted, f"'{path}'"))
     content = write(model)
     with atomic_write(path, model.owner) as file:
@@ -66,7 +70,9 @@ def load_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
     """
     _check_path(f"{model.owner}.load_weights", path)
     name = os.fspath(path)
-    if name.endswith(".keras"):
+    if name.endswith(safetensors_file.SUFFIX):
+        safetensors_file.load_weights(model, path)
+    elif name.endswith(".keras"):
         from scratchnet.saving.archive import open_archive
 
         _, content = open_archive(path)
@@ -75,8 +81,12 @@ def load_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
         owner = f"Weights file '{path}'"
         with plain_file(path, owner, f"a {SUFFIX} file").open("rb") as file:
             read(model, file, owner)
+    elif name.endswith((".h5", ".hdf5")):
+        from scratchnet.saving import legacy
+
+        legacy.load_weights(model, path)
     else:
-        wanted = f"a file name that ends in {SUFFIX} or .keras"
+        wanted = f"a file name that ends in {SUFFIX}, .keras, .safetensors or .h5"
         raise ValueError(expected(f"{model.owner}.load_weights", wanted, f"'{path}'"))
 
 
@@ -170,8 +180,13 @@ def assign(model: "Sequential", store: Group, owner: str) -> None:
         assert model.optimizer is not None
         arrays, datasets = [*arrays, *model.optimizer.variables], [*datasets, *state]
     pairs = list(zip(arrays, datasets, strict=True))
+    fill(pairs, owner)
+
+
+def fill(pairs: list[tuple[NDArray[Any], Dataset]], owner: str) -> None:
+    """Read all of these arrays, then change all of them."""
     values = [_values(found, array.dtype, owner) for array, found in pairs]
-    for array, value in zip(arrays, values, strict=True):
+    for (array, _), value in zip(pairs, values, strict=True):
         array[...] = value
 
 

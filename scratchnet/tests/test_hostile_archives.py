@@ -256,7 +256,7 @@ CONFIGS: list[tuple[tuple[Any, ...], Any, str]] = [
             "class_name": "Constant",
             "config": {"value": {"class_name": "__numpy__", "config": {"value": 1, "dtype": "O"}}},
         },
-        "the name of a type of numbers",
+        "expected an array of float32, float64, int32, int64, uint8",
     ),
     ((*CONV, "filters"), 2**62, "weights of at most 2147483648 numbers, got"),
     ((*CONV, "filters"), None, "filters as an int, got None"),
@@ -314,7 +314,7 @@ CONFIGS: list[tuple[tuple[Any, ...], Any, str]] = [
     (
         (C, "metrics"),
         [{"class_name": "MeanMetricWrapper", "config": {"fn": "os.system"}}],
-        "MeanMetricWrapper function 'os.system': expected one of the known names",
+        "metric 'os.system': expected one of the known names",
     ),
     (
         (C, "metrics"),
@@ -326,7 +326,11 @@ CONFIGS: list[tuple[tuple[Any, ...], Any, str]] = [
         [{"class_name": "MeanMetricWrapper", "config": {"fn": "huber", "reduction": "sum"}}],
         "options of huber, got reduction",
     ),
-    ((C, "metrics"), [{"class_name": "MeanMetricWrapper", "config": {"fn": 5}}], "as a function"),
+    (
+        (C, "metrics"),
+        [{"class_name": "MeanMetricWrapper", "config": {"fn": 5}}],
+        "metric 5: expected one of the known names",
+    ),
 ]
 
 
@@ -388,6 +392,8 @@ def test_what_is_left_out_of_a_name_table_stays_out(tmp_path: Path, good: bytes)
     for name in ("antigravity", "this"):
         changed = hostile.replaced(config, (*L, 6, "module"), name)
         changed["config"]["layers"][6]["class_name"] = name
-        assert_refused(tmp_path, hostile.with_config(good, changed), f"'{name}' of {name}")
+        assert_refused(
+            tmp_path, hostile.with_config(good, changed), f"Layer '{name}': expected one"
+        )
     assert not {"antigravity", "this"} & (set(sys.modules) - before)
     np.testing.assert_equal("antigravity" in sys.modules, False)

@@ -269,12 +269,12 @@ def test_wrong_uses_are_refused(tmp_path: Path) -> None:
     for path in (3, None):
         with pytest.raises(TypeError, match=rf"load_model: expected a path as .*, got {path}\."):
             load_model(path)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"expected a file name that ends in .weights.h5, got"):
+    with pytest.raises(ValueError, match=r"name that ends in .weights.h5 or .safetensors, got"):
         model.save_weights(tmp_path / "m.h5")
-    with pytest.raises(ValueError, match=r"ends in .weights.h5 or .keras, got"):
-        model.load_weights(tmp_path / "m.h5")
-    with pytest.raises(ValueError, match=r"ends in .keras, got .*Older .h5 models are not read"):
-        load_model(tmp_path / "m.h5")
+    with pytest.raises(ValueError, match=r"ends in .weights.h5, .keras, .safetensors or .h5, got"):
+        model.load_weights(tmp_path / "m.npz")
+    with pytest.raises(ValueError, match=r"load_model: expected a file that ends in .keras or .h5"):
+        load_model(tmp_path / "m.npz")
     with pytest.raises(NotImplementedError, match="ScratchNet has no custom_objects"):
         load_model(tmp_path / "m.keras", custom_objects={"a": 1})
     with pytest.raises(NotImplementedError, match="ScratchNet has no skip_mismatch"):
