@@ -7,7 +7,7 @@
               + log2(p) latency                             whether a rank wants to stop
 
 source    Thakur, Rabenseifner and Gropp, "Optimization of collective communication operations in
-          MPICH" (2005), section 4: the bytes are those of a ring, in fewer messages
+          MPICH" (2005): the bytes are those of a ring, in fewer messages
 """
 
 from math import ceil, log2

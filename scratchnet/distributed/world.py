@@ -32,7 +32,7 @@ __all__ = [
 
 # what the two families of mpiexec tell a process
 SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
-PATIENCE = 2.0  # seconds that a rank which broke off its training waits for the others to follow
+PATIENCE = 5.0  # seconds that a rank which broke off its training waits for the others to follow
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

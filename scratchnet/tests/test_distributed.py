@@ -66,13 +66,14 @@ model, data = fitted(sn.layers.Dense(8, activation="relu"), sn.layers.Dropout(0.
 def run(ranks, *command, **options):
     """The command on so many ranks; on one, without mpiexec."""
     start = [MPIEXEC, "-n", str(ranks)] if ranks > 1 else []
-    root = str(Path(sn.__file__).parents[1])
+    env = os.environ | {"PYTHONPATH": str(Path(sn.__file__).parents[1])}
+    env.pop("SCRATCHNET_NUM_THREADS", None)
     return subprocess.run(
         [*start, sys.executable, "-W", "error", *map(str, command)],
         capture_output=True,
         text=True,
         timeout=120,
-        env={**os.environ, "PYTHONPATH": root},
+        env=env,
         **options,
     )
 
