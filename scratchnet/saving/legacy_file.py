@@ -66,9 +66,7 @@ def _strings(node: Group, name: str, owner: str, axes: int) -> list[str]:
         return []
     items = found.reshape(-1).tolist()
     if not all(isinstance(item, bytes | str) for item in items):
-        raise ValueError(
-            expected(owner, f"{name} as text", f"{type(items[0]).__name__.rstrip('0123456789')}s")
-        )
+        raise ValueError(expected(owner, f"{name} as text", "numbers"))
     return [i.decode("utf-8", "replace") if isinstance(i, bytes) else i for i in items]
 
 

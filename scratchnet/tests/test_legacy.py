@@ -332,7 +332,7 @@ WRONG_FILES: list[tuple[Any, str]] = [
     ),
     (
         lambda f: f["model_weights"].attrs.__setitem__("layer_names", np.ones(3)),
-        "expected layer_names as text, got floats",
+        "expected layer_names as text, got numbers",
     ),
     (
         lambda f: attribute(f["model_weights"], "layer_names", ["first", "nosuch"]),
@@ -393,7 +393,7 @@ def test_state_behind_a_link_is_refused(tmp_path: Path) -> None:
         ('{"a": NaN}', "model_config: expected finite numbers, got NaN"),
         ("[" * 100_000, "model_config: expected at most 64 lists in each other"),
         (np.ones(3), r"expected model_config as a text, got an attribute of shape \(3"),
-        (3.0, "expected model_config as text, got floats"),
+        (3.0, "expected model_config as text, got numbers"),
     ],
 )
 def test_configs_that_are_none_are_refused(tmp_path: Path, config: Any, message: str) -> None:
