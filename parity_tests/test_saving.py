@@ -39,6 +39,8 @@ CASES = {group: {case.name: case for case in cases} for group, cases in all_case
 
 def losses(model: Any, case: Case, steps: int = 3) -> list[float]:
     (batch, *_) = case.batches(model)
+    if hasattr(model, "run_eagerly"):
+        model.run_eagerly = True  # of three steps, tracing would take the longest
     return [
         float(np.asarray(model.train_on_batch(batch.x, batch.y, batch.sample_weight)))
         for _ in range(steps)
