@@ -1,6 +1,5 @@
 """Penalties on weights: what is added to the loss, and its derivative."""
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from scratchnet import registry
 from scratchnet.errors import expected, unknown
 from scratchnet.registry import Configurable, names, serialize
+from scratchnet.utils.options import LARGEST
 from scratchnet.utils.rounding import through_float32
 
 __all__ = [
@@ -103,7 +103,7 @@ class L1L2(Regularizer):
 def validate_float_arg(value: Any, name: str, owner: str = "Regularizer") -> float:
     """value as a float; ValueError unless it is a finite number of 0 or more."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= sys.float_info.max:
+    if not number or not 0 <= value <= LARGEST:
         raise ValueError(expected(f"{owner} '{name}'", "a non-negative float", repr(value)))
     return float(value)
 

@@ -7,9 +7,9 @@ import numpy as np
 from scratchnet import initializers, regularizers
 from scratchnet.engines import ops
 from scratchnet.errors import expected
-from scratchnet.layers.arguments import is_int, is_number, refuse
+from scratchnet.layers.arguments import is_int, refuse
 from scratchnet.layers.base import Array, Layer, Shape, readable
-from scratchnet.utils.options import flag
+from scratchnet.utils.options import finite, flag
 
 __all__ = ["BatchNormalization"]
 
@@ -71,13 +71,12 @@ class BatchNormalization(Layer):
         if not is_int(axis):
             raise TypeError(expected(self.owner, "axis as an int", repr(axis)))
         for name, value in (("momentum", momentum), ("epsilon", epsilon)):
-            if not is_number(value):
-                raise TypeError(expected(self.owner, f"{name} as a number", repr(value)))
+            finite(self.owner, name, value)
         self.axis = int(axis)
         self.momentum, self.epsilon = float(momentum), float(epsilon)
         if not 0 <= self.momentum <= 1:
             raise ValueError(expected(self.owner, "momentum from 0 to 1", repr(momentum)))
-        if not 0 < self.epsilon < np.inf:
+        if not self.epsilon > 0:
             raise ValueError(expected(self.owner, "epsilon above 0", repr(epsilon)))
         self.center = flag(self.owner, "center", center)
         self.scale = flag(self.owner, "scale", scale)

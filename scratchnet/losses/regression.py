@@ -11,6 +11,7 @@ import numpy as np
 
 from scratchnet.errors import expected
 from scratchnet.losses.loss import Array, Loss, squeeze_or_expand_to_same_rank, values_of
+from scratchnet.utils.options import LARGEST
 
 __all__ = [
     "Huber",
@@ -97,7 +98,7 @@ class Huber(DifferenceLoss):
         super().__init__(name, reduction, dtype)
         if isinstance(delta, bool) or not isinstance(delta, int | float | np.floating):
             raise ValueError(expected(self.owner, "delta as a number", repr(delta)))
-        if not 0 < delta < np.inf:
+        if not 0 < delta <= LARGEST:
             raise ValueError(expected(self.owner, "delta above 0", repr(delta)))
         self.delta = float(delta)
 

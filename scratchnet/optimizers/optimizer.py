@@ -4,7 +4,6 @@ An update is Keras's: clip the gradients, decay the weights, then step. A subcla
 (`_slot_groups`) and calls its formula (`_update`); the formulas are operations of the engine.
 """
 
-import math
 import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -29,6 +28,7 @@ from scratchnet.optimizers.validation import (
 )
 from scratchnet.registry import Configurable
 from scratchnet.utils.naming import auto_name
+from scratchnet.utils.options import LARGEST
 from scratchnet.utils.rounding import through_float32
 
 __all__ = ["Optimizer"]
@@ -136,7 +136,7 @@ class Optimizer(Configurable):
                     "learning rate is not settable: give the constructor a float instead.",
                 )
             )
-        self._check("learning_rate", learning_rate, "a finite number", math.isfinite)
+        self._check("learning_rate", learning_rate, "a finite number", lambda x: abs(x) <= LARGEST)
         self._learning_rate[...] = learning_rate
 
     def build(self, variables: Sequence[Array], names: Sequence[str] | None = None) -> None:

@@ -1,6 +1,5 @@
 """The learning rate of an optimizer: a float, a schedule, or a function of nothing."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from scratchnet import config
 from scratchnet.errors import expected
 from scratchnet.optimizers import schedules
 from scratchnet.optimizers.schedules import LearningRateSchedule
+from scratchnet.utils.options import LARGEST
 from scratchnet.utils.rounding import through_float32
 
 __all__ = ["Rate", "StoredRate", "current_rate", "rate_config", "store_rate"]
@@ -24,7 +24,7 @@ def store_rate(owner: str, learning_rate: Any) -> StoredRate:
     """The rate as an optimizer keeps it: a float is rounded to `config.floatx()`, as in Keras."""
     if callable(learning_rate):
         return learning_rate
-    if not isinstance(learning_rate, float) or not math.isfinite(learning_rate):
+    if not isinstance(learning_rate, float) or not abs(learning_rate) <= LARGEST:
         raise ValueError(
             expected(
                 owner,

@@ -15,7 +15,7 @@ import numpy as np
 from scratchnet import registry
 from scratchnet.errors import expected, unknown
 from scratchnet.registry import Configurable
-from scratchnet.utils.options import flag
+from scratchnet.utils.options import LARGEST, flag
 
 __all__ = [
     "CosineDecay",
@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 f32 = np.float32
-LARGEST = float(np.finfo(f32).max)  # rates are computed in float32
 
 
 def _cosine(angle: np.float32) -> np.float32:

@@ -1,14 +1,15 @@
 """Checks of options that every kind of thing has: switches, numbers, whole numbers, names."""
 
 import math
-import sys
 from typing import Any
 
 import numpy as np
 
 from scratchnet.errors import expected
 
-__all__ = ["count", "finite", "flag", "plain_name"]
+__all__ = ["LARGEST", "count", "finite", "flag", "plain_name"]
+
+LARGEST = float(np.finfo(np.float32).max)  # what any model can hold
 
 
 def flag(owner: str, name: str, value: Any) -> bool:
@@ -19,12 +20,12 @@ def flag(owner: str, name: str, value: Any) -> bool:
 
 
 def finite(owner: str, name: str, value: Any, least: float = -math.inf) -> Any:
-    """The number as it is; TypeError for what is none, ValueError for NaN, infinity or below
-    `least`."""
+    """The number as it is; TypeError for what is none, ValueError for NaN, for what float32 cannot
+    hold, and below `least`."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
         raise TypeError(expected(owner, f"{name} as a number", repr(value)))
     number: Any = value
-    if not abs(number) <= sys.float_info.max or not number >= least:
+    if not abs(number) <= LARGEST or not number >= least:
         wanted = f"{name} as a finite number"
         wanted += f" of {least:g} or more" if least > -math.inf else ""
         raise ValueError(expected(owner, wanted, repr(value)))
