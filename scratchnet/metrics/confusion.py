@@ -44,7 +44,8 @@ class PositiveRate(Metric):
         if thresholds is None:
             self.thresholds = [0.5 if top_k is None else NEG_INF]
         else:
-            for one in thresholds if isinstance(thresholds, list | tuple) else [thresholds]:
+            each: Any = thresholds if isinstance(thresholds, list | tuple) else [thresholds]
+            for one in each:
                 number = isinstance(one, int | float | np.number) and not isinstance(one, bool)
                 given = not isinstance(thresholds, np.ndarray)
                 if given and (not number or not abs(one) <= LARGEST):
