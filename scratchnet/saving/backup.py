@@ -129,16 +129,14 @@ class Backup:
         return Progress(epoch, batch, logs)
 
     def _open(self, content: bytes) -> dict[str, Any]:
-        import h5py
-
+        store = weights.open_weights(io.BytesIO(content), self.owner)
+        group: Any = store.get("training")
+        arrays: Any = store.get("training/arrays", {})
         try:
-            with h5py.File(io.BytesIO(content), "r") as file:
-                group = file["training"]
-                text = group["state"][()].tobytes().decode()
-                arrays = group.get("arrays", {})
-                state = _full(json.loads(text), {n: arrays[n][()] for n in arrays})
+            text = group["state"][()].tobytes().decode()
+            state = _full(json.loads(text), {n: arrays[n][()] for n in arrays})
             good = state["format"] == FORMAT and isinstance(state["run"], dict)
-        except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             hint = "The file is damaged or of another kind."
             raise ValueError(expected(self.owner, "a whole backup", f"{error}", hint)) from error
         if not good:
