@@ -85,11 +85,16 @@ class BackupAndRestore(Callback):
         if not leads():
             return
         content = self._training.write(progress)
-        self.backup_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            self.backup_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            wanted, got = "a folder that can be made", f"'{error.strerror}' for '{self.backup_dir}'"
+            hint = "Choose another backup_dir."
+            raise type(error)(expected("BackupAndRestore", wanted, got, hint)) from error
         if self.double_checkpoint and self.path.is_file():
-            with atomic_write(self.previous) as file:
+            with atomic_write(self.previous, "BackupAndRestore") as file:
                 file.write(self.path.read_bytes())
-        with atomic_write(self.path) as file:
+        with atomic_write(self.path, "BackupAndRestore") as file:
             file.write(content)
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:

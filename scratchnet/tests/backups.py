@@ -108,9 +108,9 @@ class Moments(Callback):
         return counted
 
     @contextmanager
-    def _atomic_write(self, path: Any) -> Iterator[Any]:
+    def _atomic_write(self, path: Any, owner: str = "") -> Iterator[Any]:
         """The real one, through a file that may end in the middle."""
-        with files.atomic_write(path) as file:
+        with files.atomic_write(path, owner) as file:
             yield _Halves(file, self)
 
     def pass_one(self) -> None:

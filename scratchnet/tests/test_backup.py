@@ -309,11 +309,18 @@ def test_a_backup_that_cannot_be_written_leaves_the_one_before(folders, monkeypa
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"BackupAndRestore: expected .*'No space left on device'"):
         train(cut)
     monkeypatch.undo()
     assert [p.name for p in (cut / "backup").iterdir()] == ["latest.weights.h5"]
     assert everything(train(cut), cut) == wanted
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "backup").write_text("no folder")
+    with pytest.raises(FileExistsError, match=r"expected a folder that can be made, got 'File ex"):
+        train(tmp_path)
+    assert (tmp_path / "backup").read_text() == "no folder"
 
 
 def test_what_a_callback_remembers_must_have_a_plain_form(tmp_path):
