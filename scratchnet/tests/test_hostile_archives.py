@@ -349,6 +349,15 @@ def test_an_enormous_list_of_layers_is_refused(tmp_path: Path, good: bytes) -> N
     assert_refused(tmp_path, data, "Model: expected at most 2048 layers, got 5007")
 
 
+def test_an_input_that_is_averaged_away_is_refused_too(tmp_path: Path, good: bytes) -> None:
+    layers = [
+        {"class_name": "InputLayer", "config": {"batch_shape": [None, 1 << 20, 1 << 20, 1]}},
+        {"class_name": "GlobalAveragePooling2D", "config": {}},
+    ]
+    data = hostile.with_config(good, {"class_name": "Sequential", "config": {"layers": layers}})
+    assert_refused(tmp_path, data, "Model: expected at most 2147483648 numbers a sample, got a sha")
+
+
 def test_weights_that_are_not_in_the_file_are_not_made(
     tmp_path: Path, good: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import random
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -204,7 +205,8 @@ def test_files_that_are_not_hdf5_are_refused(good: Path, model: sn.Sequential) -
 def test_a_file_cut_anywhere_is_refused(good: Path, model: sn.Sequential) -> None:
     data = good.read_bytes()
     for length in range(len(data)):
-        with pytest.raises(ValueError, match="File: expected"):
+        got = f"got {length} of {len(data)} bytes" if length >= 96 else "got"
+        with pytest.raises(ValueError, match=f"File: expected .*{got}"):
             open_hdf5(io.BytesIO(data[:length]), "File")
 
 
@@ -242,6 +244,57 @@ def things(file: Any) -> list[tuple[str, Any]]:
         lambda name, thing: found.append((name, thing[()])) if hasattr(thing, "dtype") else None
     )
     return found
+
+
+def with_chunks(good: Path, **options: Any) -> bytes:
+    """The file with a kernel in three chunks."""
+    with h5py.File(good, "r+") as file:
+        with_values(np.arange(6, dtype=np.float32).reshape(3, 2), chunks=(1, 2), **options)(file)
+    return good.read_bytes()
+
+
+def test_a_chunk_that_unpacks_to_more_than_it_holds(good: Path, model: sn.Sequential) -> None:
+    with_chunks(good, compression="gzip")
+    with h5py.File(good, "r+") as file:
+        file[KERNEL].id.write_direct_chunk((1, 0), zlib.compress(bytes(1 << 24)))
+    assert_refused(model, good, f"at most 12 bytes in a chunk of '{KERNEL}', got a chunk that unpa")
+    with h5py.File(good, "r+") as file:
+        file[KERNEL].id.write_direct_chunk((1, 0), zlib.compress(bytes(4)))
+    assert_refused(model, good, f"chunks of 8 bytes in '{KERNEL}', got 4")
+    with h5py.File(good, "r+") as file:
+        file[KERNEL].id.write_direct_chunk((1, 0), b"no gzip data")
+    assert_refused(model, good, f"gzip data in '{KERNEL}', got Error -3")
+
+
+def test_a_chunk_with_another_sum(good: Path, model: sn.Sequential) -> None:
+    data = with_chunks(good, fletcher32=True)
+    values = np.array([2, 3], np.float32).tobytes()
+    good.write_bytes(data.replace(values, values[::-1]))
+    assert_refused(model, good, f"a chunk of '{KERNEL}' with its sum, got another")
+
+
+def test_chunks_that_lie_on_each_other(good: Path, model: sn.Sequential) -> None:
+    data = bytearray(with_chunks(good))
+    tree = data.index(b"TREE\1") + 24
+    data[tree + 48] = 0  # where the second one lies: size, mask and place, child are 40 bytes each
+    good.write_bytes(bytes(data))
+    assert_refused(model, good, rf"chunks in their order, got one of '{KERNEL}' \(0, 0\)")
+
+
+@pytest.mark.parametrize("name", [b"first", b"a/b/c", b"\0aaaa", b"."])
+def test_names_that_are_no_names(good: Path, model: sn.Sequential, name: bytes) -> None:
+    with h5py.File(good, "r+") as file:
+        file.create_group("layers/first")
+        file.create_group("layers/other")
+    good.write_bytes(good.read_bytes().replace(b"other", name.ljust(5, b"\0")))
+    assert_refused(model, good, "names in a group that are parts of a path, each once, got")
+
+
+def test_addresses_that_count_from_elsewhere(good: Path, model: sn.Sequential) -> None:
+    data = bytearray(good.read_bytes())
+    data[24] = 8
+    good.write_bytes(bytes(data))
+    assert_refused(model, good, "a file without a user block, got one that begins at 8")
 
 
 def test_values_that_are_nan_are_kept(good: Path, model: sn.Sequential) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 import textwrap
@@ -161,6 +162,19 @@ def test_two_processes_that_write_one_path(tmp_path: Path) -> None:
     assert seen <= {1.0, 2.0}
     assert seen
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_and_folder_are_forced_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the new name, the bytes; after it, the folder that holds the name."""
+    done = []
+    real = os.replace
+    monkeypatch.setattr("os.fsync", lambda fd: done.append(stat.S_ISDIR(os.fstat(fd).st_mode)))
+    monkeypatch.setattr("os.replace", lambda a, b: (done.append("renamed"), real(a, b)))
+    with atomic_write(tmp_path / "a") as file:
+        file.write(b"x")
+    assert done == [False, "renamed", True]
 
 
 def test_a_long_name_fits_where_it_fits(tmp_path: Path) -> None:
