@@ -21,6 +21,7 @@ from scratchnet.registry import deserialize
 from scratchnet.saving import legacy, weights
 from scratchnet.saving.configs import from_keras, layer_from_keras, one_output, to_keras
 from scratchnet.saving.limits import Needs, check_sizes, in_file
+from scratchnet.saving.matching import check_layers
 from scratchnet.saving.strict_json import read_json
 from scratchnet.utils.files import atomic_write, plain_file
 from scratchnet.utils.zip_members import Members
@@ -105,7 +106,7 @@ def load_model(
     config, content = open_archive(path)
     owner = f"Model file '{path}'"
     store = weights.open_weights(io.BytesIO(content), owner, os.path.getsize(path))
-    model = build(config, compile, owner, lambda needs: weights.check_layers(store, needs, owner))
+    model = build(config, compile, owner, lambda needs: check_layers(store, needs, owner))
     if model.built:  # Keras saves models that have no weights yet
         weights.assign(model, store, owner)
     return model

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from scratchnet.errors import expected
-from scratchnet.saving import weights
 from scratchnet.saving.hdf5 import Dataset, Group, dataset
 from scratchnet.saving.legacy_configs import modern
 from scratchnet.saving.legacy_file import group, names, open_file, parsed, text
 from scratchnet.saving.limits import Needs
+from scratchnet.saving.matching import fill
 
 if TYPE_CHECKING:
     from scratchnet.models import Sequential
@@ -57,7 +57,7 @@ def load_model(path: str | os.PathLike[str], compile: bool = True) -> "Sequentia
         model = build(whole, compile, owner, lambda needs: _match_layers(inside, needs, owner))
         found = _match_layers(inside, _needs(model), owner)
         pairs = list(zip(model_arrays(model), found, strict=True))
-        weights.fill(pairs + _match_optimizer(store, model, owner), owner)
+        fill(pairs + _match_optimizer(store, model, owner), owner)
     return model
 
 
@@ -74,7 +74,7 @@ def load_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
         whole = "model_weights" in store and "layer_names" not in store.attrs
         inside = group(store, "model_weights" if whole else "", owner)
         found = _match_layers(inside, _needs(model), owner)
-        weights.fill(list(zip(model_arrays(model), found, strict=True)), owner)
+        fill(list(zip(model_arrays(model), found, strict=True)), owner)
 
 
 def model_arrays(model: "Sequential") -> list[NDArray[Any]]:

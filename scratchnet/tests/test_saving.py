@@ -134,8 +134,9 @@ def test_weights_go_into_another_model_of_the_same_form(tmp_path: Path, name: st
 def test_an_optimizer_that_does_not_fit_starts_anew_with_a_warning(tmp_path: Path) -> None:
     trained().save_weights(tmp_path / "m.weights.h5")
     other = trained("sgd")
-    with pytest.warns(UserWarning, match="The optimizer starts anew"):
+    with pytest.warns(UserWarning, match="The optimizer starts anew") as caught:
         other.load_weights(tmp_path / "m.weights.h5")
+    assert caught[0].filename == __file__
     assert other.optimizer.iterations == 3
 
 
