@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from scratchnet.errors import expected
 
-__all__ = ["is_int", "is_number", "numbers", "pair", "positive", "refuse", "sizes"]
+__all__ = ["check_rank", "is_int", "is_number", "numbers", "pair", "positive", "refuse", "sizes"]
+
+MAX_RANK = 32
 
 
 def is_int(value: Any) -> bool:
@@ -41,10 +43,18 @@ def pair(owner: str, name: str, value: Any, least: int = 1) -> tuple[int, int]:
     raise ValueError(expected(owner, f"{name} as one or two ints, {least} or more", repr(value)))
 
 
+def check_rank(owner: str, name: str, shape: tuple[Any, ...]) -> None:
+    """Raise where a shape has more axes than any array: its product would take minutes."""
+    if len(shape) > MAX_RANK:
+        got = f"{len(shape)}"
+        raise ValueError(expected(owner, f"{name} of at most {MAX_RANK} axes", got))
+
+
 def sizes(owner: str, name: str, value: Any) -> tuple[int | None, ...]:
     """The value as a shape: a tuple of ints, 0 or more, or None where a size is not known."""
     if isinstance(value, Iterable) and not isinstance(value, str):
         shape = tuple(value)
+        check_rank(owner, name, shape)
         if all(d is None or (is_int(d) and d >= 0) for d in shape):
             return tuple(None if d is None else int(d) for d in shape)
     raise ValueError(expected(owner, f"{name} of ints, 0 or more, or None", repr(value)))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from scratchnet import random
 from scratchnet.errors import expected
-from scratchnet.layers.arguments import is_int, is_number
+from scratchnet.layers.arguments import check_rank, is_int, is_number
 from scratchnet.layers.base import Array, Layer, Shape, broadcasts, readable
 
 __all__ = ["Dropout"]
@@ -64,6 +64,7 @@ class Dropout(Layer):
             wrong = "a tuple or list of integers"
         else:
             shape = tuple(noise_shape)
+            check_rank(self.owner, "noise_shape", shape)
             if not all(d is None or is_int(d) for d in shape):
                 wrong = "all elements to be integers or None"
             elif not all(d is None or d > 0 for d in shape):

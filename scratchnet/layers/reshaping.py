@@ -6,7 +6,7 @@ from typing import Any
 
 from scratchnet.config import check_data_format
 from scratchnet.errors import expected
-from scratchnet.layers.arguments import is_int, pair
+from scratchnet.layers.arguments import check_rank, is_int, pair
 from scratchnet.layers.base import Array, Layer, Shape, readable
 from scratchnet.layers.windows import crop, pad
 
@@ -55,6 +55,7 @@ class Reshape(Layer):
             wanted = "target_shape as a tuple of ints"
             raise TypeError(expected(self.owner, wanted, repr(target_shape)))
         shape = tuple(target_shape)
+        check_rank(self.owner, "target_shape", shape)
         if not all(is_int(d) and (d > 0 or d == -1) for d in shape):
             hint = f"Each must be a non-negative integer or -1: target_shape={shape}."
             raise ValueError(

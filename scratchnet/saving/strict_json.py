@@ -10,6 +10,7 @@ from scratchnet.errors import expected
 __all__ = ["read_json"]
 
 MAX_DEPTH = 64  # a layer's initializer's seed is at 12
+MAX_OBJECTS = 25_000  # a layer has nine
 MAX_DIGITS = 19  # a whole number of 64 bits
 
 
@@ -45,7 +46,13 @@ def read_json(data: bytes, owner: str) -> Any:
             raise refuse("finite numbers", text)
         return number
 
+    objects = 0
+
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal objects
+        objects += 1
+        if objects > MAX_OBJECTS:
+            raise refuse(f"at most {MAX_OBJECTS} objects", "more")
         found = dict(pairs)
         if len(found) < len(pairs):
             keys = [key for key, _ in pairs]

@@ -25,6 +25,7 @@ def text(change: Callable[[str], str]) -> Callable[[Any], bytes]:
 
 TEXTS: dict[str, tuple[Callable[[Any], bytes], str]] = {
     "deep": (lambda c: b"[" * 100_000, "at most 64 lists in each other, got 100000"),
+    "objects": (lambda c: b"[" + b"{}," * 30_000 + b"{}]", "at most 25000 objects, got more"),
     "deep and whole": (lambda c: b"[" * 900 + b"]" * 900, "at most 64 lists in each other, got"),
     "NaN": (text(lambda t: t.replace("0.99", "NaN")), "expected finite numbers, got NaN"),
     "infinity": (text(lambda t: t.replace("0.99", "-Infinity")), "finite numbers, got -Infinity"),
@@ -53,6 +54,8 @@ def test_json_is_strict(tmp_path: Path, good: bytes, case: str) -> None:
 L = ("config", "layers")  # Input, Conv2D, BatchNormalization, MaxPooling2D, Flatten, Dropout, Dense
 DENSE, CONV, NORM, POOL = ((*L, i, "config") for i in (6, 1, 2, 3))
 C = "compile_config"
+# the product of so many numbers takes minutes
+RESHAPE = {"class_name": "Reshape", "config": {"target_shape": [2**62] * 9999}}
 CONFIGS: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*L, 6, "class_name"), "Lambda", "Layer 'Lambda': expected one of the known names"),
     ((*L, 6, "class_name"), "__import__('os')", "expected one of the known names, got"),
@@ -134,6 +137,9 @@ CONFIGS: list[tuple[tuple[Any, ...], Any, str]] = [
     ((*L, 5, "config", "noise_shape"), [2**40, 1, 1], "noise_shape of 2 dimensions"),
     ((*L, 5, "config", "seed"), "x", "seed to be a Python int, got 'x'"),
     ((*L, 0, "config", "batch_shape"), [None, 2**40, 2**40, 1], "at most 2147483648 numbers a s"),
+    ((*L, 0, "config", "batch_shape"), [2**62] * 9999, "batch_shape of at most 32 axes, got 9999"),
+    ((*L, 4), RESHAPE, "target_shape of at most 32 axes, got 9999"),
+    ((*L, 5, "config", "noise_shape"), [2**62] * 9999, "noise_shape of at most 32 axes, got 9999"),
     ((*L, 0, "config", "batch_shape"), [], "a batch axis in batch_shape"),
     ((*L, 0, "config", "batch_shape"), [None, -4, 4, 1], "batch_shape of ints, 0 or more"),
     ((*L, 0, "config", "batch_shape"), "None", "batch_shape of ints, 0 or more"),

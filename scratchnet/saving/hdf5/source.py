@@ -9,7 +9,7 @@ __all__ = ["UNDEFINED", "Cursor", "Source", "Start", "read_start"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 UNDEFINED = (1 << 64) - 1  # an address that is none
-MAX_VISITS = 4  # all structure together, in lengths of the file
+MAX_VISITS = 2  # all structure together, in lengths of the file
 SPARE = 1 << 16
 
 
