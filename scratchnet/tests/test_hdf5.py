@@ -114,6 +114,11 @@ def test_attributes_are_those_that_h5py_gives(libver: Any) -> None:
     assert mine["names"].tolist() == [b"dense", b"conv2d_1"]
 
 
+def test_an_attribute_without_a_value() -> None:
+    buffer = written(lambda file: file.attrs.__setitem__("none", h5py.Empty("f4")))
+    assert open_hdf5(buffer, "File").attrs["none"] is None
+
+
 def test_paths_lead_through_groups() -> None:
     root = open_hdf5(written(lambda file: file.create_dataset("a/b/0", data=[1.5])), "File")
     assert isinstance(root["a/b"], Group)

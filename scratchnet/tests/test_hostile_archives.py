@@ -110,6 +110,10 @@ ZIPS: dict[str, tuple[Callable[[dict[str, bytes]], bytes], str]] = {
         lambda p: patched(p, 24, struct.pack("<I", 0xFFFFFFFE)),
         "config.json of at most 4194304 bytes, got 4294967294",
     ),
+    "list of members": (
+        lambda p: hostile.zipped(p).replace(b"PK\1\2", b"PK\1\3", 1),
+        "a whole .keras archive, got Bad magic number for central directory",
+    ),
     "offset": (lambda p: patched(p, 42, b"\xff\xff\xff\x7f"), "a whole .keras archive, got"),
     "members": (many, "at most 1024 members, got 1103 in"),
     "list": (

@@ -10,6 +10,7 @@ import h5py
 import pytest
 
 from scratchnet.models import load_model
+from scratchnet.saving.limits import in_file
 from scratchnet.tests import hostile
 from scratchnet.tests.test_hostile_archives import assert_refused, assert_weights_refused
 
@@ -212,6 +213,27 @@ def test_an_input_that_is_averaged_away_is_refused_too(tmp_path: Path, good: byt
     ]
     data = hostile.with_config(good, {"class_name": "Sequential", "config": {"layers": layers}})
     assert_refused(tmp_path, data, "Model: expected at most 2147483648 numbers a sample, got a sha")
+
+
+def test_where_the_input_must_stand(tmp_path: Path, good: bytes) -> None:
+    config = hostile.config_of(good)
+    config["config"]["layers"].insert(3, config["config"]["layers"][0] | {"name": "x"})
+    config["config"]["layers"][3]["config"]["name"] = "second"
+    data = hostile.with_config(good, config)
+    assert_refused(tmp_path, data, "one Input, before all other layers, got InputLayer 'second'")
+    del config["config"]["layers"][3], config["config"]["layers"][0]
+    del config["config"]["build_input_shape"]
+    data = hostile.with_config(good, config)
+    assert_refused(tmp_path, data, "Model: expected the shape of its input, got none")
+
+
+def test_what_no_check_foresaw_has_the_files_name() -> None:
+    fit = "Who: expected options that fit each other, got KeyErr"
+    with pytest.raises(ValueError, match=fit), in_file("Who"):
+        raise KeyError("x")
+    for kind in (ValueError, TypeError, NotImplementedError):
+        with pytest.raises(kind, match="Who: x"), in_file("Who"):
+            raise kind("x")
 
 
 def test_weights_that_are_not_in_the_file_are_not_made(

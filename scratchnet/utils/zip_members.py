@@ -54,8 +54,6 @@ class Members:
         try:
             with self.archive.open(info) as stream:
                 data = stream.read(info.file_size + 1)  # one more, to see the end and its sum
-                if stream.read(1):
-                    raise zipfile.BadZipFile("more bytes than it says")
         except Exception as error:
             raise self._error(self.what, f"{name}: {error}") from error
         if len(data) != info.file_size:

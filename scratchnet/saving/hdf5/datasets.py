@@ -62,6 +62,8 @@ class Dataset:
         block.version("an array's layout", 3, 4)
         kind = block.number(1)
         self._where: tuple[Any, ...] = (kind,)
+        if self._filters and kind != CHUNKED:
+            raise self._source.error("filters of chunks only", f"some of '{self.path}'")
         if kind == COMPACT:
             self._where = kind, block.bytes(block.number(2))
             stored = len(self._where[1])
@@ -86,8 +88,6 @@ class Dataset:
             got = "a virtual dataset" if kind == 3 else f"layout {kind}"
             hint = "Write the file with h5py's defaults."
             raise self._source.error(f"the values of '{self.path}' in the file", got, hint)
-        if self._filters:
-            raise self._source.error("filters of chunks only", f"some of '{self.path}'")
         if stored != self.nbytes:
             wanted = f"{self.nbytes} bytes of values of '{self.path}'"
             raise self._source.error(wanted, str(stored))
