@@ -47,6 +47,7 @@ def read_data(path: Path) -> None:
 
 TARGETS = {
     "archive": (read_archive, "m.keras", hostile.change_archive),
+    "legacy": (read_archive, "m.h5", hostile.change_bytes),
     "weights": (read_weights, "m.weights.h5", hostile.change_bytes),
     "data": (read_data, "data", hostile.change_bytes),
     "picture": (load_digit, "picture", hostile.change_bytes),

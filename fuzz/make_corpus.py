@@ -11,7 +11,7 @@ from PIL import Image
 import scratchnet as sn
 from scratchnet.datasets.folder import IDX_NAMES
 from scratchnet.datasets.idx import write_idx
-from scratchnet.tests import hostile
+from scratchnet.tests import hostile, test_legacy
 
 HERE = Path(__file__).parent / "corpus"
 
@@ -33,6 +33,7 @@ def main() -> None:
     rewrite(HERE / "weights" / "newer.weights.h5", libver="v108")
     packed = {"compression": "gzip", "shuffle": True, "fletcher32": True, "chunks": True}
     rewrite(HERE / "weights" / "packed.weights.h5", **packed)
+    test_legacy.write(HERE / "legacy" / "old.h5")
     digits = np.arange(4 * 784, dtype=np.uint8).reshape(4, 28, 28)
     labels = np.arange(4, dtype=np.uint8)
     write_idx(HERE / "data" / "images", digits)
