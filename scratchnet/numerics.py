@@ -65,7 +65,7 @@ class Numerics:
     def gradients(self, layers_dx: Iterable[tuple[Layer, Array | None]] | None = None) -> None:
         """The gradients are in the layers; `layers_dx` gives their dx, the top one first."""
         n = self.model.trainable_size
-        fine = n == 0 or all_finite(self.model.gradients[:n])
+        fine = n == 0 or all_finite(self.model._gradients[:n])  # the backward pass has packed them
         if fine and layers_dx is None:
             return
         if layers_dx is None:
