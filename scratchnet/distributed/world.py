@@ -32,6 +32,7 @@ __all__ = [
 
 # what the two families of mpiexec tell a process
 SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
+GRACE = 1.0  # seconds
 PATIENCE = 5.0  # seconds that a rank which broke off its training waits for the others to follow
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -120,6 +121,7 @@ class World:
         sys.stdout.flush()
         text = f"Rank {self.rank} of {self.size}: {reason}. The other ranks are stopped."
         print(text, file=sys.stderr, flush=True)
+        time.sleep(GRACE)  # mpiexec throws away what it has not read yet when it ends the others
         self.comm.Abort(code)
 
 

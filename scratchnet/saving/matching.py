@@ -46,6 +46,8 @@ def check_layers(
     spare = [name for name in spare if len(_variables(store, f"layers/{name}"))]
     if spare:
         wanted = f"the layers {', '.join(wanted_by)}"
+        if not wanted_by:
+            wanted = "the shape of the input, for a model that has weights"
         got = f"also {', '.join(spare[:8])}"
         raise ValueError(expected(owner, wanted, got, "Another model's?"))
     datasets = []

@@ -54,6 +54,14 @@ class Watch(Callback):
         self.seen.append((self.epoch, batch))
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_pythons_own():
+    """A process that a shell started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 

@@ -224,7 +224,7 @@ def test_where_the_input_must_stand(tmp_path: Path, good: bytes) -> None:
     del config["config"]["layers"][3], config["config"]["layers"][0]
     del config["config"]["build_input_shape"]
     data = hostile.with_config(good, config)
-    assert_refused(tmp_path, data, "Model: expected the shape of its input, got none")
+    assert_refused(tmp_path, data, "expected the shape of the input, for a model that has w")
 
 
 def test_what_no_check_foresaw_has_the_files_name() -> None:
