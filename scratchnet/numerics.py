@@ -62,11 +62,14 @@ class Numerics:
             self.output(layer, y)
             self._fail(self.model.loss, f"{value}", "the forward pass")
 
+    def fine(self) -> bool:
+        """Whether all gradients are finite."""
+        n = self.model.trainable_size
+        return n == 0 or all_finite(self.model._gradients[:n])  # the backward pass has packed them
+
     def gradients(self, layers_dx: Iterable[tuple[Layer, Array | None]] | None = None) -> None:
         """The gradients are in the layers; `layers_dx` gives their dx, the top one first."""
-        n = self.model.trainable_size
-        fine = n == 0 or all_finite(self.model._gradients[:n])  # the backward pass has packed them
-        if fine and layers_dx is None:
+        if layers_dx is None and self.fine():
             return
         if layers_dx is None:
             layers_dx = ((layer, None) for layer in reversed(self.model.layers))

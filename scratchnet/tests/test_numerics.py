@@ -69,6 +69,29 @@ def test_the_forward_pass_of_the_last_layer(each_engine, huge):
     fails(model, x, y, r"Dense 'top': .* in its output after the forward pass of step 2")
 
 
+@pytest.mark.parametrize("activation", ["relu", "linear"])
+def test_a_layer_below_another_one(each_engine, activation):
+    """Engine fused looks at what goes into a Dense layer only where a gradient or the loss says."""
+    low = layers.Dense(5, activation=activation, name="low")
+    model = Sequential([Input((4,)), low, layers.Dense(3, "softmax", name="top")])
+    model.compile("sgd", "sparse_categorical_crossentropy", check_numerics=True)
+    x, y = abs(data()[0]), np.arange(6) % 3
+    model.train_on_batch(x, y)
+    low.params["kernel"][...] = 3e38
+    fails(model, x * 9, y, r"Dense 'low': .* in its output after the forward pass of step 2")
+
+
+def test_an_infinity_that_the_loss_does_not_show(each_engine):
+    low, top = layers.Dense(5, name="low"), layers.Dense(3, "sigmoid", name="top")
+    model = Sequential([Input((4,)), low, top])
+    model.compile("sgd", "mse", check_numerics=True)
+    x, y = abs(data()[0]), np.ones((6, 3))
+    model.train_on_batch(x, y)
+    low.params["kernel"][...] = 3e38
+    top.params["kernel"][...] = 1  # sigmoid of infinity is 1, and so is the label
+    fails(model, x * 9, y, r"Dense 'low': .* in its output after the forward pass of step 2")
+
+
 def test_weights_that_an_update_made_infinite(each_engine):
     x, y = data()
     model = network(optimizer=optimizers.SGD(3e38))

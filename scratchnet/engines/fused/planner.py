@@ -11,7 +11,8 @@ The gather of the batch's rows goes into the first step. The optimizer needs no 
 gradients and slots lie flat, and one pass updates them (optimizers/optimizer.py).
 """
 
-from math import prod
+from itertools import pairwise
+from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from scratchnet.layers.dropout import Dropout
 from scratchnet.layers.pooling import MaxPooling2D
 from scratchnet.layers.windows import padding_amounts
 from scratchnet.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
+from scratchnet.numerics import Numerics
 from scratchnet.steps import StepByStep
 
 if TYPE_CHECKING:
@@ -129,12 +131,32 @@ class Plan(StepByStep):
         if rows is None:
             rows = every_row(len(x))
         numerics = self.model.numerics if training else None
-        for step in self.steps:
+        for index, step in enumerate(self.steps):
             x = step.forward(x, rows, training)
             rows = every_row(len(x))
-            if numerics is not None and step is not self.steps[-1]:  # that one meets the loss
+            if numerics is not None and not self._shows(index + 1):
                 numerics.output(step.layers[0], x)
         return x
+
+    def _shows(self, index: int) -> bool:
+        """Whether an infinity or NaN that goes into this step shows in the loss, or for sure in the
+        gradient of its kernel, a sum over the rows of x times dz."""
+        if index == len(self.steps):
+            return True
+        step = self.steps[index]
+        return isinstance(step, DenseStep) and self.model.trains(step.dense)
+
+    def _check_gradients(self, numerics: Numerics) -> None:
+        """Look at the gradients; what came into a layer is to blame before the layer is."""
+        if not numerics.fine():
+            self._check_inputs(numerics)
+            numerics.gradients()
+
+    def _check_inputs(self, numerics: Numerics) -> None:
+        """Look at what went into the Dense layers, from the lowest up."""
+        for before, step in pairwise(self.steps):
+            if isinstance(step, DenseStep):
+                numerics.output(before.layers[0], step.saved.x)
 
     def predict(self, batch: Batches) -> Array:
         return self._forward(batch, training=False)
@@ -165,6 +187,8 @@ class Plan(StepByStep):
         if numerics is not None:
             last = self.steps[-1]
             made = last.saved.y if isinstance(last, DenseStep) and last.softmax else y_pred
+            if not isfinite(value):
+                self._check_inputs(numerics)
             numerics.loss(value, last.layers[0], made)
         if dy is None:
             dy = model.loss.gradient(batch.y, y_pred, batch.sample_weight)
@@ -183,7 +207,7 @@ class Plan(StepByStep):
         if self.penalized:
             model.add_penalty_gradients()
         if numerics is not None:
-            numerics.gradients()
+            self._check_gradients(numerics)
         return value, y_pred
 
     def train(self, batch: Batches) -> tuple[float, Array]:
