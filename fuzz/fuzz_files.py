@@ -75,7 +75,9 @@ def main() -> None:
 
     given = [a for a in sys.argv[1:] if not a.startswith("-")]
     options = [a for a in sys.argv[1:] if a.startswith("-")]
-    arguments = [sys.argv[0], *LIMITS, *options, *(given or [str(CORPUS / name)])]
+    # what libFuzzer finds goes to the first folder: not to the good files
+    folders = given or [tempfile.mkdtemp(), str(CORPUS / name)]
+    arguments = [sys.argv[0], *LIMITS, *options, *folders]
     atheris.Setup(arguments, one, custom_mutator=mutate)
     atheris.Fuzz()
 
