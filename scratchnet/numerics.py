@@ -67,12 +67,9 @@ class Numerics:
         n = self.model.trainable_size
         return n == 0 or all_finite(self.model._gradients[:n])  # the backward pass has packed them
 
-    def gradients(self, layers_dx: Iterable[tuple[Layer, Array | None]] | None = None) -> None:
-        """The gradients are in the layers; `layers_dx` gives their dx, the top one first."""
-        if layers_dx is None and self.fine():
-            return
-        if layers_dx is None:
-            layers_dx = ((layer, None) for layer in reversed(self.model.layers))
+    def gradients(self, layers_dx: Iterable[tuple[Layer, Array | None]]) -> None:
+        """The gradients are in the layers; `layers_dx` gives these, the top one first, and their dx
+        where it is known."""
         for layer, dx in layers_dx:
             for key, gradient in layer.grads.items() if self.model.trains(layer) else ():
                 if not all_finite(gradient):

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from scratchnet.callbacks.callback import Callback, Logs
-from scratchnet.data import Batches, whole
+from scratchnet.callbacks.model_checkpoint import batches_between
+from scratchnet.data import Batches
 from scratchnet.distributed.world import leads
 from scratchnet.errors import expected
 from scratchnet.saving.backup import Backup, Progress
@@ -43,11 +44,10 @@ class BackupAndRestore(Callback):
             hint = "Empty `backup_dir` argument passed." if backup_dir == "" else ""
             wanted = "backup_dir as the path of a folder"
             raise ValueError(expected("BackupAndRestore", wanted, repr(backup_dir), hint))
-        if save_freq != "epoch":
-            if save_freq is False:
-                wanted, hint = 'save_freq "epoch" or an int', "There is no preemption to wait for."
-                raise ValueError(expected("BackupAndRestore", wanted, "False", hint))
-            save_freq = whole("BackupAndRestore", 'save_freq "epoch" or an int:', save_freq, 1)
+        if save_freq is False:
+            wanted, hint = 'save_freq "epoch" or an int', "There is no preemption to wait for."
+            raise ValueError(expected("BackupAndRestore", wanted, "False", hint))
+        if batches_between("BackupAndRestore", save_freq):
             # else `fit` would keep all running values ready, for nothing
             self.on_train_batch_end = self._count_batch  # type: ignore[method-assign]
         self.backup_dir, self.save_freq = Path(backup_dir), save_freq

@@ -16,6 +16,12 @@ from scratchnet.utils.console import print_msg
 __all__ = ["ModelCheckpoint"]
 
 
+def batches_between(owner: str, save_freq: Any) -> int:
+    """How many batches there are from one saving to the next, 0 for "epoch"; raises for what is
+    neither."""
+    return 0 if save_freq == "epoch" else whole(owner, 'save_freq "epoch" or an int:', save_freq, 1)
+
+
 class ModelCheckpoint(MonitorCallback):
     """Saves the model after every epoch, or with an int `save_freq` after so many batches.
 
@@ -29,7 +35,7 @@ class ModelCheckpoint(MonitorCallback):
     """
 
     writes = True
-    backed_up = ("best", "_batches_seen_since_last_saving", "_last_batch_seen")
+    backed_up = ("best", "_batches_seen_since_last_saving")
 
     def __init__(
         self,
@@ -53,13 +59,11 @@ class ModelCheckpoint(MonitorCallback):
             wanted = f"a filepath that ends in {suffix}"
             hint = "Pass save_weights_only=True." if self.filepath.endswith(".weights.h5") else ""
             raise ValueError(expected("ModelCheckpoint", wanted, f"'{self.filepath}'", hint))
-        if save_freq != "epoch":
-            save_freq = whole("ModelCheckpoint", 'save_freq "epoch" or an int:', save_freq, 1)
+        if batches_between("ModelCheckpoint", save_freq):
             # else `fit` would keep all running values ready, for nothing
             self.on_train_batch_end = self._count_batch  # type: ignore[method-assign]
         self.save_freq = save_freq
         self._batches_seen_since_last_saving = 0
-        self._last_batch_seen: int | None = None
         self._current_epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -67,10 +71,7 @@ class ModelCheckpoint(MonitorCallback):
         self._current_epoch = epoch
 
     def _count_batch(self, batch: int, logs: Logs = None) -> None:
-        last = self._last_batch_seen
-        new_epoch = last is None or batch <= last
-        self._batches_seen_since_last_saving += batch + 1 if new_epoch else batch - (last or 0)
-        self._last_batch_seen = batch
+        self._batches_seen_since_last_saving += 1
         if self._batches_seen_since_last_saving >= self.save_freq:
             self._batches_seen_since_last_saving = 0
             self._save(self._current_epoch, batch, logs or {})

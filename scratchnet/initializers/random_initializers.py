@@ -25,7 +25,7 @@ import numpy as np
 from scratchnet import random, registry
 from scratchnet.errors import expected, unknown
 from scratchnet.initializers.initializer import Array, Initializer, Shape
-from scratchnet.utils.options import LARGEST, finite
+from scratchnet.utils.options import LARGEST, finite, is_number
 from scratchnet.utils.random_seed import SeedGenerator, check_seed, draw_seed
 
 __all__ = [
@@ -144,8 +144,7 @@ class VarianceScaling(RandomInitializer):
     ) -> None:
         name = type(self).__name__
         # what stands last in each message are Keras's own words, for code that looks for them
-        number = isinstance(scale, int | float | np.number) and not isinstance(scale, bool)
-        if not number or not 0 < scale <= LARGEST:
+        if not is_number(scale) or not 0 < scale <= LARGEST:
             hint = "Argument `scale` must be positive float."
             raise ValueError(expected(name, "scale > 0", repr(scale), hint))
         if mode not in self.MODES:

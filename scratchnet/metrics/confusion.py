@@ -11,7 +11,7 @@ from scratchnet.errors import expected
 from scratchnet.metrics.matches import as_array
 from scratchnet.metrics.metric import Metric
 from scratchnet.metrics.reductions import divide_no_nan
-from scratchnet.utils.options import LARGEST, count
+from scratchnet.utils.options import LARGEST, count, is_number
 
 __all__ = ["Precision", "Recall"]
 
@@ -45,12 +45,10 @@ class PositiveRate(Metric):
             self.thresholds = [0.5 if top_k is None else NEG_INF]
         else:
             each: Any = thresholds if isinstance(thresholds, list | tuple) else [thresholds]
-            for one in each:
-                number = isinstance(one, int | float | np.number) and not isinstance(one, bool)
-                given = not isinstance(thresholds, np.ndarray)
-                if given and (not number or not abs(one) <= LARGEST):
-                    wanted = "thresholds as a number or a list of numbers"
-                    raise ValueError(expected(self._owner(), wanted, repr(thresholds)))
+            numbers = all(is_number(one) and abs(one) <= LARGEST for one in each)
+            if not isinstance(thresholds, np.ndarray) and not numbers:
+                wanted = "thresholds as a number or a list of numbers"
+                raise ValueError(expected(self._owner(), wanted, repr(thresholds)))
             self.thresholds = list(np.atleast_1d(np.asarray(thresholds, dtype=np.float64)).tolist())
             if not self.thresholds or not all(0 <= t <= 1 for t in self.thresholds):
                 raise ValueError(

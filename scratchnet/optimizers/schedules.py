@@ -15,7 +15,7 @@ import numpy as np
 from scratchnet import registry
 from scratchnet.errors import expected, unknown
 from scratchnet.registry import Configurable
-from scratchnet.utils.options import LARGEST, flag
+from scratchnet.utils.options import LARGEST, flag, is_number
 
 __all__ = [
     "CosineDecay",
@@ -78,8 +78,7 @@ class LearningRateSchedule(Configurable):
 
     def _check_numbers(self, **values: Any) -> None:
         for argument, value in values.items():
-            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-            if not number or not abs(value) <= LARGEST:
+            if not is_number(value) or not abs(value) <= LARGEST:
                 raise ValueError(
                     expected(type(self).__name__, f"{argument} as a number", repr(value))
                 )

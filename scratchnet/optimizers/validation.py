@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from scratchnet import config
 from scratchnet.errors import expected
+from scratchnet.utils.options import is_number
 
 __all__ = ["check_gradients", "check_number", "check_options", "check_variables", "not_negative"]
 
@@ -32,8 +33,7 @@ def check_number(
     owner: str, argument: str, value: Any, wanted: str, holds: Callable[[float], bool]
 ) -> None:
     """ValueError unless value is a number for which `holds` is true (it never is for NaN)."""
-    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not is_number or not holds(value):
+    if not is_number(value) or not holds(value):
         raise ValueError(expected(owner, f"{argument} as {wanted}", repr(value)))
 
 

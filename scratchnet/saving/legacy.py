@@ -21,7 +21,7 @@ from scratchnet.saving.hdf5 import Dataset, Group, dataset
 from scratchnet.saving.legacy_configs import modern
 from scratchnet.saving.legacy_file import group, names, open_file, parsed, text
 from scratchnet.saving.limits import Needs
-from scratchnet.saving.matching import fill
+from scratchnet.saving.matching import check_built, fill, needs_of
 
 if TYPE_CHECKING:
     from scratchnet.models import Sequential
@@ -55,8 +55,8 @@ def load_model(path: str | os.PathLike[str], compile: bool = True) -> "Sequentia
             raise ValueError(expected(owner, wanted, "none", hint))
         whole, inside = modern(config, training, owner), group(store, "model_weights", owner)
         model = build(whole, compile, owner, lambda needs: _match_layers(inside, needs, owner))
-        found = _match_layers(inside, _needs(model), owner)
-        pairs = list(zip(model_arrays(model), found, strict=True))
+        found = _match_layers(inside, needs_of(model), owner)
+        pairs = list(zip(model.weights, found, strict=True))
         fill(pairs + _match_optimizer(store, model, owner), owner)
     return model
 
@@ -67,23 +67,12 @@ def load_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
     Raises ValueError where the file does not fit the model, before any weight has changed.
     """
     owner = f"Weights file '{path}'"
-    if not model.built:
-        hint = "Call build(shape), or give it data, first."
-        raise ValueError(expected(model.owner, "a built model", "one without weights", hint))
+    check_built(model)
     with open_file(path, owner) as store:
         whole = "model_weights" in store and "layer_names" not in store.attrs
         inside = group(store, "model_weights" if whole else "", owner)
-        found = _match_layers(inside, _needs(model), owner)
-        fill(list(zip(model_arrays(model), found, strict=True)), owner)
-
-
-def model_arrays(model: "Sequential") -> list[NDArray[Any]]:
-    """The weights, layer after layer."""
-    return [array for layer in model.layers for array in layer.weights]
-
-
-def _needs(model: "Sequential") -> Needs:
-    return [(layer, [array.shape for array in layer.weights]) for layer in model.layers]
+        found = _match_layers(inside, needs_of(model), owner)
+        fill(list(zip(model.weights, found, strict=True)), owner)
 
 
 def _match_layers(store: Group, needs: Needs, owner: str) -> list[Dataset]:

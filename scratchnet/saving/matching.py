@@ -10,14 +10,27 @@ from numpy.typing import NDArray
 
 from scratchnet.errors import expected
 from scratchnet.saving.hdf5 import Dataset, Group, dataset
+from scratchnet.saving.limits import Needs
 from scratchnet.utils.naming import to_snake_case
 
 if TYPE_CHECKING:
     from scratchnet.models import Sequential
 
-__all__ = ["check_layers", "fill", "groups", "match_optimizer"]
+__all__ = ["check_built", "check_layers", "fill", "groups", "match_optimizer", "needs_of"]
 
 MAX_ITERATIONS = 1 << 62
+
+
+def check_built(model: "Sequential") -> None:
+    """Raise where there are no weights yet."""
+    if not model.built:
+        hint = "Call build(shape), or give it data, first."
+        raise ValueError(expected(model.owner, "a built model", "one without weights", hint))
+
+
+def needs_of(model: "Sequential") -> Needs:
+    """The layers of a built model, with the shapes of their weights."""
+    return [(layer, [array.shape for array in layer.weights]) for layer in model.layers]
 
 
 def groups(layers: Iterable[Any]) -> Iterator[tuple[str, Any]]:
@@ -29,15 +42,12 @@ def groups(layers: Iterable[Any]) -> Iterator[tuple[str, Any]]:
         seen[name] += 1
 
 
-def check_layers(
-    store: Group, needs: Iterable[tuple[Any, list[tuple[int, ...]]]], owner: str
-) -> list[Dataset]:
+def check_layers(store: Group, needs: Needs, owner: str) -> list[Dataset]:
     """The arrays of these layers, given with the shapes of their weights, in order.
 
     Nothing is read yet, so a model can be held against its file before it is built. Raises
     ValueError where a layer or an array is missing, is too many or has another shape.
     """
-    needs = list(needs)
     names = [name for name, _ in groups(layer for layer, _ in needs)]
     wanted_by = dict(zip(names, needs, strict=True))
     layers = store["layers"]

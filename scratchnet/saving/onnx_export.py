@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scratchnet.errors import expected
 from scratchnet.layers.base import Shape
+from scratchnet.saving.matching import check_built
 from scratchnet.saving.onnx_graph import Graph, Value
 from scratchnet.utils.files import atomic_write
 
@@ -33,7 +34,7 @@ def export(model: "Sequential", path: str | os.PathLike[str]) -> None:
         wanted, hint = "a file name that ends in .onnx", "ScratchNet writes no other format."
         raise ValueError(expected(f"{model.owner}.export", wanted, f"'{path}'", hint))
     content = to_onnx(model).SerializeToString()
-    with atomic_write(path) as file:
+    with atomic_write(path, model.owner) as file:
         file.write(content)
 
 
@@ -44,9 +45,7 @@ def to_onnx(model: "Sequential") -> Any:
     except ImportError:
         wanted, hint = "the onnx package", "Install it: pip install 'scratchnet[onnx]'"
         raise ImportError(expected(f"{model.owner}.export", wanted, "none", hint)) from None
-    if not model.built:
-        hint = "Call build(shape), or give it data, first."
-        raise ValueError(expected(model.owner, "a built model", "one without weights", hint))
+    check_built(model)
     graph = Graph(model.dtype)
     value = _walk(graph, model)
     element = helper.np_dtype_to_tensor_dtype(graph.dtype)

@@ -8,7 +8,6 @@ before anything is read; what a tensor must look like is checked here.
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratchnet.errors import expected
-from scratchnet.utils.files import atomic_write
+from scratchnet.saving.matching import check_built
+from scratchnet.utils.files import atomic_write, plain_file
 
 if TYPE_CHECKING:
     from scratchnet.models import Sequential
@@ -33,9 +33,9 @@ def save_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
 
     Raises ValueError for a model that is not built, ImportError without `safetensors`.
     """
-    package, owner = _package(f"{model.owner}.save_weights"), model.owner
-    content = package.numpy.save(_named(model, owner))
-    with atomic_write(path) as file:
+    package = _package(f"{model.owner}.save_weights")
+    content = package.numpy.save(_named(model))
+    with atomic_write(path, model.owner) as file:
         file.write(content)
 
 
@@ -47,10 +47,8 @@ def load_weights(model: "Sequential", path: str | os.PathLike[str]) -> None:
     `safetensors`.
     """
     package, owner = _package(f"{model.owner}.load_weights"), f"Weights file '{path}'"
-    arrays = _named(model, model.owner)
-    if not Path(path).is_file():
-        got = "a folder" if Path(path).is_dir() else "no such file"
-        raise FileNotFoundError(expected(owner, f"a {SUFFIX} file", got, "Check the path."))
+    arrays = _named(model)
+    plain_file(path, owner, f"a {SUFFIX} file")
     try:
         with package.safe_open(path, framework="np") as file:
             _check_names(owner, arrays, set(file.keys()))
@@ -75,11 +73,9 @@ def _package(owner: str) -> ModuleType:
     return safetensors
 
 
-def _named(model: "Sequential", owner: str) -> dict[str, NDArray[Any]]:
+def _named(model: "Sequential") -> dict[str, NDArray[Any]]:
     """The model's own arrays by their names in the file."""
-    if not model.built:
-        hint = "Call build(shape), or give it data, first."
-        raise ValueError(expected(owner, "a built model", "one without weights", hint))
+    check_built(model)
     return {
         f"{layer.name}/{name}": array
         for layer in model.layers

@@ -20,7 +20,14 @@ from numpy.typing import NDArray
 from scratchnet.errors import expected
 from scratchnet.saving import safetensors_file
 from scratchnet.saving.hdf5 import Group, open_hdf5
-from scratchnet.saving.matching import check_layers, fill, groups, match_optimizer
+from scratchnet.saving.matching import (
+    check_built,
+    check_layers,
+    fill,
+    groups,
+    match_optimizer,
+    needs_of,
+)
 from scratchnet.utils.files import atomic_write, plain_file
 
 if TYPE_CHECKING:
@@ -93,7 +100,7 @@ def write(model: "Sequential") -> bytes:
     """The content of the weights file."""
     import h5py
 
-    _check_built(model)
+    check_built(model)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.create_group("vars").attrs["name"] = model.name
@@ -129,7 +136,7 @@ def read(model: "Sequential", file: BinaryIO, owner: str, stored: int | None = N
 
     stored    the length of the archive that the file was packed in
     """
-    _check_built(model)
+    check_built(model)
     assign(model, open_weights(file, owner, stored), owner, level=6)
 
 
@@ -138,18 +145,9 @@ def assign(model: "Sequential", store: Group, owner: str, level: int = 5) -> Non
 
     level    how many calls above the warning the user's line is
     """
-    needs = [(layer, [w.shape for w in layer.weights]) for layer in model.layers]
-    datasets = check_layers(store, needs, owner)
-    arrays = [w for layer in model.layers for w in layer.weights]
+    arrays, datasets = model.weights, check_layers(store, needs_of(model), owner)
     state = match_optimizer(store, model, owner, level)
     if state:
         assert model.optimizer is not None
         arrays, datasets = [*arrays, *model.optimizer.variables], [*datasets, *state]
-    pairs = list(zip(arrays, datasets, strict=True))
-    fill(pairs, owner)
-
-
-def _check_built(model: "Sequential") -> None:
-    if not model.built:
-        hint = "Call build(shape), or give it data, first."
-        raise ValueError(expected(model.owner, "a built model", "one without weights", hint))
+    fill(list(zip(arrays, datasets, strict=True)), owner)

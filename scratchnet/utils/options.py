@@ -7,7 +7,7 @@ import numpy as np
 
 from scratchnet.errors import expected
 
-__all__ = ["LARGEST", "count", "finite", "flag", "plain_name"]
+__all__ = ["LARGEST", "count", "finite", "flag", "is_number", "plain_name"]
 
 LARGEST = float(np.finfo(np.float32).max)  # what any model can hold
 
@@ -22,7 +22,7 @@ def flag(owner: str, name: str, value: Any) -> bool:
 def finite(owner: str, name: str, value: Any, least: float = -math.inf) -> Any:
     """The number as it is; TypeError for what is none, ValueError for NaN, for what float32 cannot
     hold, and below `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+    if not is_number(value):
         raise TypeError(expected(owner, f"{name} as a number", repr(value)))
     number: Any = value
     if not abs(number) <= LARGEST or not number >= least:
@@ -45,6 +45,11 @@ def plain_name(owner: str, name: str) -> str:
         hint = "Argument `name` must be a string and cannot contain character `/`."
         raise ValueError(expected(owner, "a name without '/' or line breaks", repr(name), hint))
     return name
+
+
+def is_number(value: Any) -> bool:
+    """Whether this is a Python or NumPy number, not an array of one; True and False are none."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def _is_whole(value: Any) -> bool:

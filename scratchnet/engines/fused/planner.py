@@ -150,7 +150,7 @@ class Plan(StepByStep):
         """Look at the gradients; what came into a layer is to blame before the layer is."""
         if not numerics.fine():
             self._check_inputs(numerics)
-            numerics.gradients()
+            numerics.gradients((layer, None) for layer in reversed(self.model.layers))
 
     def _check_inputs(self, numerics: Numerics) -> None:
         """Look at what went into the Dense layers, from the lowest up."""
