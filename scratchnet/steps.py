@@ -37,6 +37,11 @@ class StepByStep:
         """The output for a batch."""
         return self.model.forward(batch.x, training=False)
 
+    def predict_checked(self, x: Array) -> Array | None:
+        """The output for rows of the model's own type and shape, with as few looks around as can
+        be; None where that is not enough, say because a number is infinite or NaN."""
+        return None
+
     def test(self, batch: Batches) -> tuple[float, Array]:
         """Loss and output of a batch."""
         y_pred = self.model.forward(batch.x, training=False)

@@ -3,7 +3,6 @@
 One step (forward, loss, backward, update) stands in steps.py; here is the loop around it.
 """
 
-from math import isfinite
 from operator import attrgetter
 from typing import Any
 
@@ -30,7 +29,7 @@ from scratchnet.utils.interrupts import HeldInterrupt
 __all__ = ["Trainer"]
 
 # what of a layer decides how it is done; attrgetter reads it all in one call
-_MATTERS = attrgetter("trainable", "activity_regularizer", "input_shape")
+_MATTERS = attrgetter("trainable", "activity_regularizer", "input_shape", "_activation")
 SMALL = 4096  # numbers of x: below, BLAS sets no threads to work
 # what a subclass of a Keras model may write to change its training
 KERAS_HOOKS = ("call", "compute_loss", "compute_metrics", "train_step", "test_step", "predict_step")
@@ -149,9 +148,8 @@ class Trainer(Steps):
         plan = getattr(engines.load(engine), "plan", None)
         if plan is None:
             return StepByStep(self)
-        made_from = [engine, plan, self.loss, self._trainable]
-        for layer in self._layers:
-            made_from += layer, _MATTERS(layer), vars(layer).get("_activation")
+        made_from = [engine, plan, self.loss, self._trainable, *self._layers]
+        made_from += map(_MATTERS, self._layers)
         if self._plan is None or self._plan[0] != made_from:
             self._plan = made_from, plan(self), (np.dtype(self.dtype), self.input_shape[1:])
         self._plan[1].begin()
@@ -416,12 +414,14 @@ class Trainer(Steps):
 
     def predict_on_batch(self: Any, x: Any) -> Array:
         """The output for this batch."""
-        # for one image the checks of `data.check` take longer than the network
+        # for one image the checks of `data.check` and `_steps` take longer than the network
         if self._plan is not None and type(x) is np.ndarray:
-            steps, (dtype, shape) = self._steps(), self._plan[2]
-            if x.dtype == dtype and x.shape[1:] == shape and 0 < x.size <= SMALL:
-                if isfinite(np.vdot(x, x)):  # else `check` says which number is not, or it is large
-                    return steps.predict(Batches(x))  # type: ignore[no-any-return]
+            (engine, *_), steps, (dtype, shape) = self._plan
+            known = x.dtype == dtype and x.shape[1:] == shape and 0 < x.size <= SMALL
+            if known and engine == engines.get_engine():
+                y = steps.predict_checked(x)
+                if y is not None:
+                    return y  # type: ignore[no-any-return]
         batch = data.check(self, x)
         self.build((None, *batch.x.shape[1:]))
         return self._steps().predict(batch)  # type: ignore[no-any-return]

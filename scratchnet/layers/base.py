@@ -42,6 +42,7 @@ class Layer(Configurable):
     y: Array | None = None
     dy: Array | None = None
     dx: Array | None = None
+    _activation: Activation | None = None  # of those that have one, see ActivatedLayer
     needs_dx = True  # False for the lowest layer in training: nobody asks for the pixels' gradient
     min_ndim = 1
     ndim: int | None = None

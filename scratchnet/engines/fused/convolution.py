@@ -134,12 +134,14 @@ def _forward_tasks(
     block = np.empty((images * starts.size + ROWS) * width, x.dtype)
     row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
     no_argmax = np.empty((0, 0), np.uint8)
+    inside = -1  # the first of the images that are in the room
     task = draw(counter)
     while task // parts * images < N:
         first, part = task // parts * images, task % parts
         here = min(images, N - first)
-        for i in range(here):
+        for i in range(here if first != inside else 0):
             enter(x, rows[first + i], windows, room, i * windows.room)
+        inside = first
         for p in range(part * total // parts, (part + 1) * total // parts):
             if own.size and not direct:
                 pack_panels(kernel, p * width, own)

@@ -24,13 +24,15 @@ from scratchnet.engines.fused.packing import (
 )
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
-    LONG,
+    BROAD,
     NARROW_BYTES,
     NARROW_ROWS,
+    PIECE,
     ROWS,
     VECTOR_BYTES,
     WIDTH_BYTES,
-    long_tile,
+    broad_add,
+    broad_tile,
     narrow_tile,
     tile,
 )
@@ -182,41 +184,63 @@ def dense_forward(x, rows, kernel, bias, relu, keep, scale, y, workers):
     _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, panels)
 
 
+@tasks
+def _few_tasks(counter, values, w_at, count, kernel, parts, bias, relu, z):
+    """A task is a part of the columns. PIECE rows of the kernel are read at a time, in which the
+    columns of a part lie side by side."""
+    U, lanes = z.size, BROAD * VECTOR_BYTES // kernel.itemsize
+    row_at, x_at = np.zeros(1, np.intp), every(1, count)
+    out, zero = np.empty(lanes, z.dtype), z.dtype.type(0)
+    task = draw(counter)
+    while task < parts:
+        begin, end = task * U // parts, (task + 1) * U // parts
+        z[begin:end] = zero
+        whole = begin + (end - begin) // lanes * lanes
+        for j in range(0, count, PIECE):
+            last = min(j + PIECE, count)
+            for u in range(begin, whole, lanes):
+                broad_add(values, row_at, 0, x_at, kernel, u, w_at, j, last, z, u, 0)
+        if whole < end:  # a last tile, which does some columns once more
+            first = end - lanes
+            broad_tile(values, row_at, 0, x_at, kernel, first, w_at, 0, count, out, 0, 0)
+            for u in range(whole, end):
+                z[u] = out[u - first]
+        for u in range(begin, end):
+            v = z[u] + bias[u]
+            z[u] = zero if relu and v <= 0 else v
+        task = draw(counter)
+
+
 @compiled
-def dense_few(x, rows, kernel, bias, relu, y):
+def dense_few(x, rows, kernel, bias, relu, y, workers):
     """dense_forward for a few rows: the kernel is read where it lies, and only for x that is not 0.
 
     Packing a kernel costs as much as multiplying it with ROWS rows.
     """
     D, U = kernel.shape
-    lanes = LONG * VECTOR_BYTES // kernel.itemsize
-    values, w_at, x_at = np.empty(D + 1, x.dtype), np.empty(D + 1, np.intp), every(1, D)
-    row_at, out = np.zeros(1, np.intp), np.empty(lanes, x.dtype)
+    lanes = BROAD * VECTOR_BYTES // kernel.itemsize
+    values, w_at = np.empty(D + 1, x.dtype), np.empty(D + 1, np.intp)
     flat, zero = kernel.reshape(-1), kernel.dtype.type(0)
     total = np.empty(U if U < lanes else 0, np.float64)  # too few columns for a tile
+    counters = np.zeros((rows.size, 8), np.intp)
+    parts = min(workers, U // lanes)
     for n in range(rows.size):
         row, z = x[rows[n]], y[n]
         count = 0
         for d in range(D):
             values[count] = row[d]
-            w_at[count] = d
+            w_at[count] = d * U
             count += row[d] != 0
+        if parts:
+            share(parts, _few_tasks, (counters[n], values, w_at, count, flat, parts, bias, relu, z))
+            continue
         total[:] = 0
-        for j in range(count if total.size else 0):
-            line, value = kernel[w_at[j]], np.float64(values[j])
-            for u in range(total.size):
-                total[u] += value * line[u]
-        for u in range(total.size):
-            z[u] = total[u]
         for j in range(count):
-            w_at[j] *= U
-        for tile_from in range(0, 0 if total.size else U, lanes):
-            first = min(tile_from, U - lanes)  # the last tile does some columns once more
-            long_tile(values, row_at, 0, x_at, flat, first, w_at, 0, count, out, 0, 0)
-            for v in range(lanes):
-                z[first + v] = out[v]
+            line, value = flat[w_at[j] : w_at[j] + U], np.float64(values[j])
+            for u in range(U):
+                total[u] += value * line[u]
         for u in range(U):
-            v = z[u] + bias[u]
+            v = kernel.dtype.type(total[u]) + bias[u]
             z[u] = zero if relu and v <= 0 else v
 
 

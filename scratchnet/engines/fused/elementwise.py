@@ -9,10 +9,11 @@ import numpy as np
 from scratchnet.engines import compiled as numba_engine
 from scratchnet.engines.fused.exponential import powers
 from scratchnet.engines.fused.loss import softmax
-from scratchnet.engines.fused.threads import compiled, draw, share, tasks, workers_for
+from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks, workers_for
 
 __all__ = [
     "all_finite",
+    "is_finite",
     "relu_backward",
     "relu_forward",
     "sigmoid_backward",
@@ -28,24 +29,31 @@ SUMS = 64
 FINITE_WORK, RELU_WORK, EXP_WORK = 2, 2, 16  # multiply-adds that one number is worth
 
 
+@inner
+def is_finite(part):
+    """Whether no number of a piece, 1-D, is infinite or NaN: these alone times 0 are not 0."""
+    zero = part.dtype.type(0)
+    sums = np.zeros(SUMS, part.dtype)  # several, side by side: else they are added one by one
+    whole = part.size // SUMS * SUMS
+    for begin in range(0, whole, SUMS):
+        some = part[begin : begin + SUMS]
+        for v in range(SUMS):
+            sums[v] += some[v] * zero
+    for i in range(whole, part.size):
+        sums[0] += part[i] * zero
+    total = zero
+    for v in range(SUMS):
+        total += sums[v]
+    return total == 0
+
+
 @tasks
 def _finite_tasks(counter, x, found):
-    """found[0] = 1 if there is a number that times 0 is not 0: an infinity or a NaN."""
-    zero = x.dtype.type(0)
+    """found[0] = 1 if there is a number that is infinite or NaN."""
     first = draw(counter) * FINITE_STRETCH
     while first < x.size and not found[0]:
-        part = x[first : min(first + FINITE_STRETCH, x.size)]
-        sums = np.zeros(SUMS, x.dtype)  # several, side by side: else they are added one by one
-        whole = part.size // SUMS * SUMS
-        for begin in range(0, whole, SUMS):
-            some = part[begin : begin + SUMS]
-            for v in range(SUMS):
-                sums[v] += some[v] * zero
-        for i in range(whole, part.size):
-            sums[0] += part[i] * zero
-        for v in range(SUMS):
-            if sums[v] != 0:  # NaN
-                found[0] = 1
+        if not is_finite(x[first : min(first + FINITE_STRETCH, x.size)]):
+            found[0] = 1
         first = draw(counter) * FINITE_STRETCH
 
 

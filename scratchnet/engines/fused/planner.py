@@ -6,6 +6,7 @@
     Dense (linear or relu; softmax where the loss starts from its logits)   DenseStep
     softmax + cross-entropy                                                 DenseStep.crossentropy
     everything else                                                         PlainStep, one layer
+    a prediction of a few rows: ConvStep, DenseStep, softmax in a row       FewSteps
 
 The gather of the batch's rows goes into the first step. The optimizer needs no rule: parameters,
 gradients and slots lie flat, and one pass updates them (optimizers/optimizer.py).
@@ -13,13 +14,15 @@ gradients and slots lie flat, and one pass updates them (optimizers/optimizer.py
 
 from itertools import pairwise
 from math import isfinite, prod
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scratchnet.activations import linear, relu, softmax
 from scratchnet.data import Batches
-from scratchnet.engines.fused.steps import ConvStep, DenseStep, PlainStep, Step, every_row
+from scratchnet.engines.fused import few
+from scratchnet.engines.fused.steps import ConvStep, DenseStep, PlainStep, Rows, Step, every_row
 from scratchnet.layers.base import ActivatedLayer, Array, Layer
 from scratchnet.layers.convolution import Conv2D
 from scratchnet.layers.dense import Dense
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "merge", "plan"]
 
+ACTIVATION = attrgetter("_activation")
 NUMBERS_AT_ONCE = 2**22
 MOST_WINDOWS = 250  # of a pooling cell: which one it was is kept in a byte
 
@@ -95,7 +99,8 @@ class Plan(StepByStep):
 
     def __init__(self, model: "Sequential", steps: list[Step]) -> None:
         super().__init__(model)
-        self.steps = steps
+        self.steps, self.few = steps, few.gather(steps)
+        self.made_for = [*model._layers, *map(ACTIVATION, model._layers)]
         self.ready = False
 
     def begin(self) -> None:
@@ -121,15 +126,18 @@ class Plan(StepByStep):
                 _forget(step.layers)
         self.ready = True
 
-    def _forward(self, batch: Batches, training: bool) -> Array:
+    def _source(self, batch: Batches) -> tuple[Array, Rows]:
+        """The data, and which rows of it are the batch."""
         x: Any = batch.source
         rows: Any = batch.taken
         # kernels are compiled for arrays that can be written to, of the model's type, in order
         plain = x.dtype == self.model.dtype and x.flags.c_contiguous and x.flags.writeable
         if not plain:
             x, rows = np.require(batch.x, self.model.dtype, ["C", "W"]), None
-        if rows is None:
-            rows = every_row(len(x))
+        return x, every_row(len(x)) if rows is None else rows
+
+    def _forward(self, batch: Batches, training: bool) -> Array:
+        x, rows = self._source(batch)
         numerics = self.model.numerics if training else None
         for index, step in enumerate(self.steps):
             x = step.forward(x, rows, training)
@@ -159,7 +167,21 @@ class Plan(StepByStep):
                 numerics.output(before.layers[0], step.saved.x)
 
     def predict(self, batch: Batches) -> Array:
-        return self._forward(batch, training=False)
+        x, rows = self._source(batch)
+        for step in self.few if rows.size <= few.FEW else self.steps:
+            x = step.forward(x, rows, False)
+            rows = every_row(len(x))
+        return x
+
+    def predict_checked(self, x: Array) -> Array | None:
+        step = self.few[0] if len(self.few) == 1 and len(x) <= few.FEW else None
+        if isinstance(step, few.FewSteps) and x.flags.c_contiguous and x.flags.writeable:
+            # nothing else of the layers decides what a prediction is, but their arrays
+            if self.made_for == [*self.model._layers, *map(ACTIVATION, self.model._layers)]:
+                return step.run(x, every_row(len(x)), check=True)
+        elif self.model._steps() is self and isfinite(np.vdot(x, x)):
+            return self.predict(Batches(x))
+        return None
 
     def test(self, batch: Batches) -> tuple[float, Array]:
         y_pred = self._forward(batch, training=False)

@@ -28,11 +28,9 @@ from scratchnet.layers.convolution import Conv2D
 from scratchnet.layers.dense import Dense
 from scratchnet.layers.windows import padding_amounts
 
-__all__ = ["ConvStep", "DenseStep", "PlainStep", "Step", "every_row"]
+__all__ = ["ConvStep", "DenseStep", "PlainStep", "Rows", "Step", "every_row"]
 
 Rows = NDArray[np.intp]
-
-FEW = 4  # rows for which packing a kernel costs more than it saves
 
 
 @lru_cache(maxsize=16)
@@ -111,9 +109,8 @@ class DenseStep(Step):
         self.loss_follows = False  # whether `crossentropy` will be called, and can make the softmax
 
     def forward(self, x: Array, rows: Rows, training: bool) -> Array:
-        if rows.size <= FEW and x.ndim == 2 and not training:
-            return self._few(x, rows)
-        kernel = self.dense.params["kernel"]
+        # compiled code reads numbers side by side, and somebody may have put in a transpose
+        kernel = np.ascontiguousarray(self.dense.params["kernel"])
         D, U = kernel.shape
         shape = (rows.size, *x.shape[1:-1])
         if x.ndim > 2:
@@ -124,7 +121,9 @@ class DenseStep(Step):
         if training and self.dropout is not None and self.dropout.rate > 0:
             keep = _as_mask(self.dropout.draw_mask((*shape, U)), (*shape, U)).reshape(N, U)
             scale = 1 / (1 - self.dropout.rate) if self.dropout.rate < 1 else 0.0
-        bias = self.dense.params["bias"] if self.dense.use_bias else _zeros(U, kind.char)
+        bias = _zeros(U, kind.char)
+        if self.dense.use_bias:
+            bias = np.ascontiguousarray(self.dense.params["bias"])
         workers = workers_for(N * D * U)
         dense.dense_forward(x, rows, kernel, bias, self.relu, keep, kind.type(scale), y, workers)
         if training:
@@ -137,19 +136,6 @@ class DenseStep(Step):
             else:
                 loss.softmax(z, y)
         return y.reshape(*shape, U)
-
-    def _few(self, x: Array, rows: Rows) -> Array:
-        """A prediction of a few rows, with as little around it as can be."""
-        layer, kernel = self.dense, self.dense.params["kernel"]
-        U = kernel.shape[1]
-        y = np.empty((rows.size, U), x.dtype)
-        bias = layer.params["bias"] if layer.use_bias else _zeros(U, x.dtype.char)
-        dense.dense_few(x, rows, kernel, bias, self.relu, y)
-        if self.softmax:
-            layer.z = z = y
-            y = np.empty_like(z)
-            loss.softmax(z, y)
-        return y
 
     def crossentropy(self, y_true: Array, factor: float) -> tuple[float, Array]:
         """The loss -factor * sum of y_true * log(softmax(z)) of the last training forward, and dz.
@@ -214,9 +200,7 @@ class ConvStep(Step):
 
     def forward(self, x: Array, rows: Rows, training: bool) -> Array:
         conv, N, F = self.conv, rows.size, self.conv.filters
-        known = self._geometry.get(x.shape[1:])
-        if known is None:
-            known = self._geometry[x.shape[1:]] = self._measure(x.shape[1:])
+        known = self.geometry(x.shape[1:])
         shape = (N, known.P * known.Q, F)
         y = self.array("y", shape, x.dtype) if training else np.empty(shape, x.dtype)
         argmax = NO_ARGMAX
@@ -231,8 +215,14 @@ class ConvStep(Step):
             self.saved = ConvSaved(x, rows, y, argmax, known.sizes, where, known.output)
         return y.reshape(N, known.P, known.Q, F)
 
-    def _measure(self, image: tuple[int, ...]) -> "Geometry":
+    def geometry(self, image: tuple[int, ...]) -> "Geometry":
         """Where everything lies for images (H, W, C); raises where they are too small."""
+        known = self._geometry.get(image)
+        if known is None:
+            known = self._geometry[image] = self._measure(image)
+        return known
+
+    def _measure(self, image: tuple[int, ...]) -> "Geometry":
         conv = self.conv
         _, P, Q, F = conv.compute_output_shape((1, *image))
         H, W, _ = image

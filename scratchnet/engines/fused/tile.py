@@ -33,14 +33,17 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 __all__ = [
+    "BROAD",
     "LONG",
     "NARROW_BYTES",
     "NARROW_ROWS",
+    "PIECE",
     "ROWS",
     "VECTOR_BYTES",
     "WIDTH_BYTES",
+    "broad_add",
+    "broad_tile",
     "long_add",
-    "long_tile",
     "narrow_tile",
     "number_bytes",
     "pointer",
@@ -72,6 +75,7 @@ VECTOR_BYTES, ROWS, VECTORS = SHAPES[simd()]
 NARROW_ROWS, NARROW_VECTORS = NARROW_SHAPES[simd()]
 WIDTH_BYTES, NARROW_BYTES = VECTOR_BYTES * VECTORS, VECTOR_BYTES * NARROW_VECTORS
 LONG = 12  # vectors of a long tile
+BROAD = 8  # vectors of a broad one, for layers whose units are mostly a multiple of it
 PIECE = 48  # terms of a sum
 
 
@@ -279,6 +283,7 @@ def width(dtype: Any) -> int:
 tile = make_tile(ROWS, VECTORS, VECTOR_BYTES)
 narrow_tile = make_tile(NARROW_ROWS, NARROW_VECTORS, VECTOR_BYTES)
 tile_add = make_tile(ROWS, VECTORS, VECTOR_BYTES, adds=True)
-long_tile = make_tile(1, LONG, VECTOR_BYTES)
+broad_tile = make_tile(1, BROAD, VECTOR_BYTES)
+broad_add = make_tile(1, BROAD, VECTOR_BYTES, adds=True)
 long_add = make_tile(1, LONG, VECTOR_BYTES, adds=True)
 short_add = make_tile(1, LONG // 2, VECTOR_BYTES, adds=True)
