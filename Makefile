@@ -4,7 +4,7 @@ PYTHON ?= python3
 DATA ?= digits
 BIN := .venv/bin
 
-.PHONY: demo test lint types golden bench clean clean-cache
+.PHONY: demo test lint types golden bench kernels clean clean-cache
 
 demo: .venv/keras
 	$(BIN)/scratchnet compare --data $(DATA)
@@ -33,6 +33,14 @@ golden: .venv/dev
 
 bench: .venv/dev
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m pytest --benchmark-only
+
+# which fraction of the roofline each kernel of the engine reaches
+kernels: .venv/dev
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m pytest --benchmark-only \
+	   benchmarks/test_kernels.py benchmarks/test_steps.py --benchmark-columns=median -k fused \
+	   | sed -n '/engine fused against/,/^-.*benchmark /p' | sed '1d;/^-/d;/^$$/d' \
+	   > benchmarks/results/kernels.txt
+	cat benchmarks/results/kernels.txt
 
 clean-cache:
 	find . -name '*.nb[ic]' -not -path './.venv/*' -delete

@@ -10,6 +10,7 @@ in the `machine_info` of the JSON (`--benchmark-json=FILE`), and what a figure a
     gbytes_per_s                   what must be moved at least, a second
     fraction_of_peak_arithmetic    of this machine's peak, all threads (roofline.py)
     fraction_of_peak_bandwidth     of the nearest level of memory that holds the arrays
+    fraction_of_peak_..._fastest   the same of the fastest round, as the peaks are those of one
     bound                          which of the two holds it back: "arithmetic" or "memory"
 """
 
@@ -125,25 +126,34 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for level in roofline.levels:
         one, everybody = level.gbytes_per_s["one"], level.gbytes_per_s["all"]
         write(f"peak bandwidth, {level.name}: {one:.0f} GB/s one thread, {everybody:.0f} all")
-    write(f"{roofline.threads} threads, {roofline.simd}, load {os.getloadavg()[0]:.1f}; medians")
+    write(f"{roofline.threads} threads, {roofline.simd}, load {os.getloadavg()[0]:.1f}")
+    write("medians, and the fastest rounds: the peaks are the fastest of several tries, too")
     write("what is far below both peaks is held back by neither: calls, exponentials, waiting")
     write("")
     longest = max(len(row.name) for row in rows)
     write(
         f"{'kernel':{longest}} {'ms':>8} {'GFLOP/s':>8} {'computed':>8} {'of peak':>8} "
-        f"{'GB/s':>6} {'of peak':>8}  bound by"
+        f"{'fastest':>8} {'GB/s':>6} {'of peak':>8} {'fastest':>8}  bound by"
     )
     for row in rows:
         facts = row.facts
-        computed, fraction = facts.get("gflops_computed"), facts.get("fraction_of_peak_arithmetic")
+        computed = facts.get("gflops_computed")
+        arithmetic, bandwidth = (
+            [numbers.get(f"fraction_of_peak_{of}") for numbers in (facts, row.best)]
+            for of in ("arithmetic", "bandwidth")
+        )
         bound = facts["bound"] if facts["bound"] == "arithmetic" else facts["memory_level"]
         bound += " of whole numbers" if "operations" in facts else ""
         write(
             f"{row.name:{longest}} {row.seconds * 1e3:8.3f} {facts['gflops']:8.1f} "
             f"{'' if computed is None else format(computed, '.1f'):>8} "
-            f"{'' if fraction is None else format(fraction, '.0%'):>8} "
-            f"{facts['gbytes_per_s']:6.1f} {facts['fraction_of_peak_bandwidth']:8.0%}  {bound}"
+            f"{' '.join(map(_percent, arithmetic))} "
+            f"{facts['gbytes_per_s']:6.1f} {' '.join(map(_percent, bandwidth))}  {bound}"
         )
+
+
+def _percent(fraction: float | None) -> str:
+    return format("" if fraction is None else format(fraction, ".0%"), ">8")
 
 
 @pytest.fixture(scope="session")

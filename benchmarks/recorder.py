@@ -21,6 +21,7 @@ REST = 0.03  # seconds before a case: threads of the case before it may still sp
 # The yardstick for float32 is the largest number of a result. Sums of up to 90,000 products are
 # rounded differently by different engines: relative to it about 1e-6.
 TOLERANCE = 2e-5
+FRACTIONS = "fraction_of_peak_arithmetic", "fraction_of_peak_bandwidth"
 
 
 class _Told:
@@ -99,8 +100,9 @@ class Row:
     """A line of the summary."""
 
     name: str
-    seconds: float
+    seconds: float  # median
     facts: dict[str, Any]
+    best: dict[str, Any]  # the same of the fastest round
 
 
 class Recorder:
@@ -141,12 +143,16 @@ class Recorder:
         self.benchmark.pedantic(lambda: told.tell(work()), rounds=rounds)
 
     def judge(self, work: Work, summary: str | None = None) -> None:
-        """Write down the rates of the median; with a name also in the summary at the end."""
-        median = self.benchmark.stats.stats.median
-        facts = work.judged(median, self._roofline())
+        """Write down the rates of the median, and the fractions of the fastest round: the roofline
+        is what the fastest of several tries reached. With a name also in the summary at the end."""
+        stats = self.benchmark.stats.stats
+        facts, best = (work.judged(s, self._roofline()) for s in (stats.median, stats.min))
         self.extra.update(facts)
+        for name in FRACTIONS:
+            if name in best:
+                self.extra[f"{name}_fastest"] = best[name]
         if summary is not None:
-            self._rows.append(Row(summary, median, facts))
+            self._rows.append(Row(summary, stats.median, facts, best))
 
 
 def assert_same(
