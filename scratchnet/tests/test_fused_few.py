@@ -207,10 +207,16 @@ def put_another_kernel(model):
     model.layers[0].params["kernel"] = np.zeros_like(kernel)
 
 
+def put_other_params(model):
+    first = model.layers[0]
+    first.params = {name: np.zeros_like(array) for name, array in first.params.items()}
+
+
 CHANGES = {
     "weights written to": lambda model: model.layers[0].params["kernel"].fill(0.25),
     "weights set": lambda model: model.set_weights([w * 2 for w in model.get_weights()]),
     "another array": put_another_kernel,
+    "another dict": put_other_params,
     "another activation": lambda model: setattr(model.layers[0], "activation", "tanh"),
     "no activation": lambda model: setattr(model.layers[0], "activation", None),
     "packed": lambda model: model.pack(),

@@ -150,16 +150,15 @@ class FewSteps(Step):
 class Table:
     """What FewSteps hands over for rows of one shape.
 
-    lines            for predict_few
-    shape            of what leaves the steps, for one row
-    no_argmax        for it
-    plain            whether all arrays lie as they must for compiled code
-    work             of all lines
+    lines, no_argmax    for predict_few
+    shape               of what leaves the steps, for one row
+    plain               whether all arrays lie as they must for compiled code
+    work                of all lines
     """
 
     def __init__(self, steps: Sequence[Step], shape: tuple[int, ...], dtype: Any) -> None:
         self.dtype, self.shape, self.plain = np.dtype(dtype), shape, True
-        self._arrays: list[tuple[dict[str, Array], str, Array]] = []
+        self._arrays: list[tuple[Any, str, Array]] = []  # layer, name, array
         self._others: list[NDArray[Any]] = []  # that must live as long as their addresses
         lines: list[dict[str, int]] = []
         for step in steps:
@@ -174,7 +173,7 @@ class Table:
 
     def holds(self) -> bool:
         """Whether the layers still have the arrays whose addresses are in the table."""
-        return all(params[name] is array for params, name, array in self._arrays)
+        return all(layer.params[name] is array for layer, name, array in self._arrays)
 
     def _lines(self, step: Step) -> Iterator[dict[str, int]]:
         """The lines of one step; `shape` becomes that of its output."""
@@ -207,12 +206,12 @@ class Table:
         self, layer: Any, inputs: int, units: int, times: int, relu: bool
     ) -> dict[str, int]:
         kernel, bias = layer.params["kernel"], layer.params.get("bias")
-        self._arrays.append((layer.params, "kernel", kernel))
+        self._arrays.append((layer, "kernel", kernel))
         if bias is None:
             bias = np.zeros(units, self.dtype)
             self._others.append(bias)
         else:
-            self._arrays.append((layer.params, "bias", bias))
+            self._arrays.append((layer, "bias", bias))
         for array, size in ((kernel, inputs * units), (bias, units)):
             fits = array.dtype == self.dtype and array.size == size
             self.plain = self.plain and fits and array.flags.c_contiguous
