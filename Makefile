@@ -4,7 +4,7 @@ PYTHON ?= python3
 DATA ?= digits
 BIN := .venv/bin
 
-.PHONY: demo test lint types golden bench kernels clean clean-cache
+.PHONY: demo test lint types golden bench kernels training clean clean-cache
 
 demo: .venv/keras
 	$(BIN)/scratchnet compare --data $(DATA)
@@ -41,6 +41,15 @@ kernels: .venv/dev
 	   | sed -n '/engine fused against/,/^-.*benchmark /p' | sed '1d;/^-/d;/^$$/d' \
 	   > benchmarks/results/kernels.txt
 	cat benchmarks/results/kernels.txt
+
+# every network in every engine, Keras, PyTorch and scikit-learn, on digits; ten minutes
+training: .venv/dev
+	mkdir -p .benchmarks
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m pytest --benchmark-only \
+	   benchmarks/test_training.py --benchmark-json=.benchmarks/training.json
+	$(BIN)/pytest-benchmark compare .benchmarks/training.json --columns=min,median,rounds \
+	   --sort=mean --group-by=group --name=short | sed 's/ *$$//; s/ (g)//' \
+	   > benchmarks/results/training.txt
 
 clean-cache:
 	find . -name '*.nb[ic]' -not -path './.venv/*' -delete

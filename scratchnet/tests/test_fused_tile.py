@@ -7,6 +7,7 @@ import pytest
 from scratchnet.engines.fused import tile as tiles
 from scratchnet.engines.fused.cells import DEAD, leave, spread
 from scratchnet.engines.fused.tile import (
+    BROAD,
     LONG,
     NARROW_SHAPES,
     PIECE,
@@ -22,6 +23,7 @@ COUNTS = (0, 1, 2, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 5)
 KINDS = {
     **{name: (rows, vectors, size) for name, (size, rows, vectors) in SHAPES.items()},
     **{f"{name} narrow": (*NARROW_SHAPES[name], SHAPES[name][0]) for name in SHAPES},
+    "broad": (1, BROAD, VECTOR_BYTES),
     "long": (1, LONG, VECTOR_BYTES),
     "short": (1, LONG // 2, VECTOR_BYTES),
     "one": (1, 1, 16),

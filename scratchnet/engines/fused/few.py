@@ -119,7 +119,7 @@ class FewSteps(Step):
         self.steps = tuple(steps)
         self._tables: dict[tuple[int, ...], Table] = {}
 
-    def forward(self, x: Array, rows: Rows, training: bool = False) -> Array:
+    def forward(self, x: Array, rows: Rows, training: bool) -> Array:
         y = self.run(x, rows, check=False)
         assert y is not None
         return y
