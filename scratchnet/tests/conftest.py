@@ -20,8 +20,8 @@ def arithmetic_raises():
 def settings_are_restored():
     """Float type, epsilon, engine, names and seeds after a test are those before it.
 
-    What asks for no seed draws it from `random`, which starts every test alike: else a test would
-    fail once in a thousand runs, where a sum happens to come out next to zero.
+    What asks for no seed draws it from `random`, which starts every test alike: else a test may
+    fail in a rare run, where a sum happens to come out next to zero.
     """
     kept = config.floatx(), config.epsilon(), engines._default[0]
     names = naming._given.copy()
