@@ -31,25 +31,26 @@ types: .venv/dev
 golden: .venv/dev
 	$(BIN)/python -m keras_ref.golden
 
+BENCH := env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m pytest --benchmark-only
 bench: .venv/dev
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m pytest --benchmark-only
+	$(BENCH)
 
 # which fraction of the roofline each kernel of the engine reaches
 kernels: .venv/dev
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m pytest --benchmark-only \
-	   benchmarks/test_kernels.py benchmarks/test_steps.py --benchmark-columns=median -k fused \
-	   | sed -n '/engine fused against/,/^-.*benchmark /p' | sed '1d;/^-/d;/^$$/d' \
+	mkdir -p .benchmarks
+	$(BENCH) benchmarks/test_kernels.py benchmarks/test_steps.py --benchmark-columns=median -k fused \
+	   > .benchmarks/kernels.log || { cat .benchmarks/kernels.log; exit 1; }
+	sed -n '/engine fused against/,/^-.*benchmark /p' .benchmarks/kernels.log | sed '1d;/^-/d;/^$$/d' \
 	   > benchmarks/results/kernels.txt
 	cat benchmarks/results/kernels.txt
 
 # every network in every engine, Keras, PyTorch and scikit-learn, on digits; ten minutes
 training: .venv/dev
 	mkdir -p .benchmarks
-	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m pytest --benchmark-only \
-	   benchmarks/test_training.py --benchmark-json=.benchmarks/training.json
+	$(BENCH) benchmarks/test_training.py --benchmark-json=.benchmarks/training.json
 	$(BIN)/pytest-benchmark compare .benchmarks/training.json --columns=min,median,rounds \
-	   --sort=mean --group-by=group --name=short | sed 's/ *$$//; s/ (g)//' \
-	   > benchmarks/results/training.txt
+	   --sort=mean --group-by=group --name=short > .benchmarks/training.log
+	sed 's/ *$$//; s/ (g)//' .benchmarks/training.log > benchmarks/results/training.txt
 
 clean-cache:
 	find . -name '*.nb[ic]' -not -path './.venv/*' -delete

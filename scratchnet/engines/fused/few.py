@@ -169,7 +169,7 @@ class Table:
                 line[name] = number
         self.outputs = prod(self.shape)
         self.no_argmax = NO_ARGMAX if CONVOLUTION in self.lines["kind"] else None
-        self.work = sum(line["work"] for line in lines)
+        self.work = int(self.lines["work"].sum())
 
     def holds(self) -> bool:
         """Whether the layers still have the arrays whose addresses are in the table."""
@@ -198,7 +198,7 @@ class Table:
             relu = isinstance(step, DenseStep) and step.relu
             yield {"kind": DENSE, **self._product(layer, inputs, layer.units, FETCHED, relu)}
             if layer.activation is softmax:
-                yield {"kind": SOFTMAX, "outputs": layer.units, "work": 0}
+                yield {"kind": SOFTMAX, "outputs": layer.units}
         elif isinstance(layer, Flatten):
             self.shape = (prod(self.shape),)
 
