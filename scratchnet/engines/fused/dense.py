@@ -34,7 +34,7 @@ from scratchnet.engines.fused.tile import (
     broad_add,
     broad_tile,
     narrow_tile,
-    tile,
+    packed_tile,
 )
 
 __all__ = ["dense_backward", "dense_dx", "dense_few", "dense_forward"]
@@ -83,7 +83,6 @@ def _forward_tasks(counter, values, w_at, counts, kernel, panels, bias, relu, ke
     together = 1 if few else max(1, min(PANELS_OF_A_TASK, total // FEW_PANELS))
     parts = min(tiles, PARTS) if few else 1
     packed = np.empty((0 if few else together, D * width), panels.dtype)
-    x_at, row_at = every(ROWS, D), every(1, ROWS)
     out = np.empty(ROWS * width, panels.dtype)
     flat, flat_keep = y.reshape(-1), keep.reshape(-1)
     task = draw(counter)
@@ -94,7 +93,7 @@ def _forward_tasks(counter, values, w_at, counts, kernel, panels, bias, relu, ke
         for t in range(part * tiles // parts, (part + 1) * tiles // parts):
             for p in range(begin, min(begin + together, total)):
                 panel = panels[p] if few else packed[p - begin]
-                tile(values[t], row_at, 0, x_at, panel, 0, w_at[t], 0, counts[t], out, 0, width)
+                packed_tile(values[t], panel, 0, w_at[t], 0, counts[t], out, 0, width)
                 first = p * width
                 there = min(width, U - first)
                 for r in range(min(ROWS, y.shape[0] - t * ROWS)):
@@ -283,14 +282,13 @@ def _dx_tasks(counter, values, w_at, counts, kernel, dx, out):
     N, D = dx.shape
     U = kernel.shape[1]
     width = WIDTH_BYTES // out.itemsize
-    row_at, x_at = every(1, ROWS), every(ROWS, U)
     panel, out, flat = np.empty(U * width, out.dtype), np.empty_like(out), dx.reshape(-1)
     task = draw(counter)
     while task * width < D:
         first = task * width
         pack_panel_transposed(kernel, first, width, panel)
         for t in range(counts.size):
-            tile(values[t], row_at, 0, x_at, panel, 0, w_at[t], 0, counts[t], out, 0, width)
+            packed_tile(values[t], panel, 0, w_at[t], 0, counts[t], out, 0, width)
             for r in range(min(ROWS, N - t * ROWS)):
                 at = (t * ROWS + r) * D + first
                 if first + width <= D:
@@ -333,7 +331,6 @@ def _dkernel_tasks(counter, x, rows, panels, dkernel):
     N, (D, U) = rows.size, dkernel.shape
     width = WIDTH_BYTES // x.itemsize
     tiles = (D + ROWS - 1) // ROWS
-    row_at, x_at = every(1, ROWS), every(ROWS, N)
     out, flat = np.empty(ROWS * width, x.dtype), dkernel.reshape(-1)
     lanes = VECTOR_BYTES // x.itemsize
     values, w_at = np.empty(ROWS * N + ROWS + lanes, x.dtype), np.empty(N + 1, np.intp)
@@ -344,9 +341,9 @@ def _dkernel_tasks(counter, x, rows, panels, dkernel):
             for p in range(panels.shape[0]):
                 at = t * ROWS * U + p * width
                 if (t + 1) * ROWS <= D and (p + 1) * width <= U:
-                    tile(values, row_at, 0, x_at, panels[p], 0, w_at, 0, count, flat, at, U)
+                    packed_tile(values, panels[p], 0, w_at, 0, count, flat, at, U)
                     continue
-                tile(values, row_at, 0, x_at, panels[p], 0, w_at, 0, count, out, 0, width)
+                packed_tile(values, panels[p], 0, w_at, 0, count, out, 0, width)
                 for r in range(min(ROWS, D - t * ROWS)):
                     for v in range(min(width, U - p * width)):
                         flat[at + r * U + v] = out[r * width + v]

@@ -46,6 +46,8 @@ __all__ = [
     "long_add",
     "narrow_tile",
     "number_bytes",
+    "packed_add",
+    "packed_tile",
     "pointer",
     "short_add",
     "simd",
@@ -112,6 +114,37 @@ def make_tile(
         return signature, emit
 
     return tile  # type: ignore[no-any-return]
+
+
+def make_packed_tile(
+    rows: int, vectors: int, vector_bytes: int, adds: bool = False
+) -> Callable[..., None]:
+    """The tile for numbers of x that lie in the order in which it reads them (packing.py):
+
+    out[out_from + r * step + v] = sum over first <= j < last of
+        x[j * rows + r] * w[w_from + w_at[j] + v]
+    """
+
+    @intrinsic
+    def packed_tile(
+        typingctx: Any, x: Any, w: Any, w_from: Any, w_at: Any, first: Any, last: Any,
+        out: Any, out_from: Any, step: Any,
+    ) -> Any:  # fmt: skip
+        i = types.intp
+        signature = types.void(x, w, i, w_at, i, i, out, i, i)
+
+        def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+            at = partial(pointer, context, b, signature, arguments)
+            emit_tile(
+                b, rows, vectors, vector_bytes, adds,
+                x=at(0), w=at(1, 2), w_at=at(3),
+                first=arguments[4], last=arguments[5], out=at(6, 7), out_step=arguments[8],
+            )  # fmt: skip
+            return context.get_dummy_value()
+
+        return signature, emit
+
+    return packed_tile  # type: ignore[no-any-return]
 
 
 def pointer(
@@ -206,17 +239,18 @@ def emit_rows(
 
 def emit_tile(
     b: ir.IRBuilder, rows: int, vectors: int, vector_bytes: int, adds: bool, *,
-    x: Any, row_at: Any, x_at: Any, w: Any, w_at: Any, first: Any, last: Any, out: Any,
-    out_step: Any,
+    x: Any, w: Any, w_at: Any, first: Any, last: Any, out: Any, out_step: Any,
+    row_at: Any = None, x_at: Any = None,
 ) -> None:  # fmt: skip
-    """Write the instructions of one tile.
+    """Write the instructions of one tile. Without x_at, x lies in the order in which it is read.
 
     A sum of many float32 numbers in a row loses a digit: it is cut into pieces of PIECE terms,
     which are added to `out` one by one.
     """
     lanes, index = Vectors(b, w.type.pointee, vector_bytes), first.type
     places = range(rows * vectors)
-    x_row = [b.gep(x, [b.load(b.gep(row_at, [ir.Constant(index, r)]))]) for r in range(rows)]
+    number = (ir.Constant(index, r) for r in range(rows))
+    x_row = [b.gep(x, [b.load(b.gep(row_at, [r])) if row_at else r]) for r in number]
     before = b.basic_block
     nothing, piece, step, after, write, add, more, done = (
         b.append_basic_block(name)
@@ -238,8 +272,8 @@ def emit_tile(
     b.position_at_end(step)
     j = b.phi(index)
     sums = [b.phi(lanes.type) for _ in places]
-    x_place, w_place = b.load(b.gep(x_at, [j])), b.load(b.gep(w_at, [j]))
-    w_j = b.gep(w, [w_place])
+    x_place = b.load(b.gep(x_at, [j])) if x_at else b.mul(j, ir.Constant(index, rows))
+    w_j = b.gep(w, [b.load(b.gep(w_at, [j]))])
     w_vectors = [lanes.load(w_j, v) for v in range(vectors)]
     grown = []
     for r in range(rows):
@@ -283,6 +317,8 @@ def width(dtype: Any) -> int:
 tile = make_tile(ROWS, VECTORS, VECTOR_BYTES)
 narrow_tile = make_tile(NARROW_ROWS, NARROW_VECTORS, VECTOR_BYTES)
 tile_add = make_tile(ROWS, VECTORS, VECTOR_BYTES, adds=True)
+packed_tile = make_packed_tile(ROWS, VECTORS, VECTOR_BYTES)
+packed_add = make_packed_tile(1, BROAD, VECTOR_BYTES, adds=True)
 broad_tile = make_tile(1, BROAD, VECTOR_BYTES)
 broad_add = make_tile(1, BROAD, VECTOR_BYTES, adds=True)
 long_add = make_tile(1, LONG, VECTOR_BYTES, adds=True)
