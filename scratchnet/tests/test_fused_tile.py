@@ -14,6 +14,7 @@ from scratchnet.engines.fused.tile import (
     SHAPES,
     VECTOR_BYTES,
     VECTORS,
+    make_packed_tile,
     make_tile,
 )
 
@@ -120,6 +121,50 @@ def test_long_sums_are_cut_into_pieces(kind):
     case.x[case.x_used[:, 0]] = 2**24  # where a float32 and 1 more is the same number
     # the ones of the first piece are lost, those of the other two are not
     np.testing.assert_array_equal(case.run(tile), 2**24 + 2 * PIECE)
+
+
+# ------------------------------------------------------------------ numbers in order
+
+
+@pytest.fixture(scope="module", params=[("AVX2", False), ("AVX-512", True)], ids=str)
+def packed(request):
+    name, adds = request.param
+    rows, vectors, vector_bytes = KINDS[name]
+    tile = make_packed_tile(rows, vectors, vector_bytes, adds)
+
+    @numba.njit
+    def run(x, w, w_from, w_at, first, last, out, out_from, step):
+        tile(x, w, w_from, w_at, first, last, out, out_from, step)
+
+    return run, rows, vectors * vector_bytes, adds
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("count", COUNTS)
+def test_packed_numbers_are_read_in_order(packed, count, dtype):
+    run, rows, size, adds = packed
+    case = Case(
+        rows, size // np.dtype(dtype).itemsize, count, dtype, lambda g, s: g.integers(-9, 10, s)
+    )
+    x = np.full(rows * case.x_at.size, np.nan, dtype)
+    x[3 * rows :] = case.x[case.x_used].T.ravel()
+
+    def in_order(_x, _row_at, _row, _x_at, *rest):
+        run(x, *rest)
+
+    np.testing.assert_array_equal(case.run(in_order), case.definition(adds)[0])
+
+
+def test_packed_sums_are_cut_into_pieces_too(packed):
+    run, rows, size, _ = packed
+    x, w = np.ones(3 * PIECE * rows, np.float32), np.ones(size // 4, np.float32)
+    x[:rows] = 2**24
+    out = np.zeros(rows * w.size, np.float32)
+    run(x, w, 0, np.zeros(3 * PIECE, np.intp), 0, 3 * PIECE, out, 0, w.size)
+    np.testing.assert_array_equal(out, 2**24 + 2 * PIECE)
+
+
+# ------------------------------------------------------------------ this processor
 
 
 def test_the_tile_in_use_has_the_shape_of_this_processor():

@@ -242,7 +242,7 @@ def emit_tile(
     x: Any, w: Any, w_at: Any, first: Any, last: Any, out: Any, out_step: Any,
     row_at: Any = None, x_at: Any = None,
 ) -> None:  # fmt: skip
-    """Write the instructions of one tile. Without x_at, x lies in the order in which it is read.
+    """Write the instructions of one tile. Without row_at and x_at, x lies in the order of reading.
 
     A sum of many float32 numbers in a row loses a digit: it is cut into pieces of PIECE terms,
     which are added to `out` one by one.
