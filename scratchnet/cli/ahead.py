@@ -19,7 +19,7 @@ from numba.core.registry import CPUDispatcher
 
 import scratchnet
 from scratchnet import config, engines, networks
-from scratchnet.engines.fused import pool
+from scratchnet.engines.fused import pool, shared
 
 __all__ = ["compile_backwards", "kernels_of_a_step"]
 
@@ -45,14 +45,17 @@ def _recorded() -> Iterator[list[Kernel]]:
     What the pool's threads do is no kernel: a thread that has been started must be there.
     """
     calls: list[Kernel] = []
-    found = [
+    found: list[tuple[ModuleType, str, Any]] = [
         (module, name, value)
         for module in _modules()
         for name, value in vars(module).items()
         if isinstance(value, CPUDispatcher) and value.py_func.__module__ != pool.__name__
     ]
+    kernel_of = shared.kernel_of
     for module, name, kernel in found:
         setattr(module, name, _recorder(kernel, calls))
+    found.append((shared, "kernel_of", kernel_of))
+    setattr(shared, "kernel_of", lambda name: _recorder(kernel_of(name), calls))  # noqa: B010
     try:
         yield calls
     finally:

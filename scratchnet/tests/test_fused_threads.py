@@ -27,6 +27,8 @@ from scratchnet.layers import (
     Dropout,
     Flatten,
     GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    LeakyReLU,
     MaxPooling2D,
 )
 from scratchnet.utils import set_random_seed
@@ -86,12 +88,23 @@ NETS = {
         Dense(10),
         Activation("softmax"),
     ],
+    "unmerged": lambda: [  # nothing but operations that are those of engine "loops"
+        keras.Input((9, 8, 3)),
+        Conv2D(12, 3, activation="elu"),
+        Activation("gelu"),
+        LeakyReLU(),
+        GlobalMaxPooling2D(),
+        Dense(30, activation="selu", kernel_regularizer="l1"),
+        Dense(10, activation="log_softmax"),
+        Activation("exponential"),
+    ],
 }
 OPTIMIZERS = {
     "mlp2_dropout": "rmsprop",
     "cnn": "adam",
     "normalized": lambda: keras.optimizers.SGD(0.1, momentum=0.9),
     "same": lambda: keras.optimizers.Adam(global_clipnorm=0.01),
+    "unmerged": lambda: keras.optimizers.Adagrad(0.1, clipvalue=0.01, weight_decay=0.01),
 }
 
 
@@ -241,9 +254,27 @@ def test_the_variable_sets_the_number_and_changes_no_bit():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-@pytest.mark.parametrize("name", ["mlp2_dropout", "normalized"])
+@pytest.mark.parametrize("name", ["mlp2_dropout", "normalized", "unmerged"])
 def test_a_forked_process_trains_after_its_parent_has(name):
     assert run_child(FORK, name) == ["True", "True", "7", "True"]
+
+
+OWN = """
+import os, sys
+import scratchnet as keras
+from scratchnet.engines.fused import threads
+from scratchnet.tests.test_fused_threads import data_of, model_of, trained
+threads.ALONE = 0
+keras.set_num_threads(3)
+for name in sys.argv[1:]:
+    trained(model_of(name), *data_of(name))
+print(len(os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="no list of threads")
+def test_there_are_no_threads_but_those_of_the_pool():
+    assert run_child(OWN, *NETS, OPENBLAS_NUM_THREADS="1") == ["3"]
 
 
 # ------------------------------------------------------------------ the setting

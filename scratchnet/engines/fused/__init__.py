@@ -3,11 +3,13 @@
 Read in this order: tile.py (the inner loop), threads.py (who does what), packing.py and cells.py
 (what goes into a tile and comes out of it), dense.py, windows.py and convolution.py (the kernels),
 steps.py (what the kernels make together) and planner.py (who decides). Operations that nothing here
-makes faster are those of engine "numba".
+makes faster are those of engine "loops", compiled, on the same threads (shared.py).
 """
 
-from scratchnet.engines import JIT, compiled
-from scratchnet.errors import expected
+from typing import Any
+
+from scratchnet.engines import JIT, compiled, loops
+from scratchnet.errors import expected, unknown
 
 if not JIT:
     hint = "Unset NUMBA_DISABLE_JIT, or take engine 'numba', which then runs as plain Python."
@@ -19,12 +21,20 @@ from scratchnet.engines.fused import (
     operations,
     pooling,
     random,
-    updates,
 )
 from scratchnet.engines.fused.planner import plan
+from scratchnet.engines.fused.shared import share_out
 
 __all__ = [*compiled.__all__, "plan"]
 
-globals().update({name: getattr(compiled, name) for name in compiled.__all__})
-for _module in (operations, elementwise, normalization, pooling, random, updates):
+for _module in (operations, elementwise, normalization, pooling, random):
     globals().update({name: getattr(_module, name) for name in _module.__all__})
+
+
+def __getattr__(name: str) -> Any:
+    """The others, when somebody first asks for one: most networks need none of them."""
+    if name not in compiled.__all__:
+        raise AttributeError(unknown("Engine 'fused'", name, __all__))
+    threaded = "prange" in getattr(loops, name).__code__.co_names
+    globals()[name] = share_out(name) if threaded else getattr(compiled, name)
+    return globals()[name]

@@ -1,15 +1,16 @@
 """Activations as vectors: relu, tanh and sigmoid a stretch at a time, softmax row by row. And
-whether all numbers of an array are finite.
+of all numbers of an array, whether they are finite, and the sum of their squares.
 """
 
 import math
 
 import numpy as np
 
-from scratchnet.engines import compiled as numba_engine
 from scratchnet.engines.fused.exponential import powers
 from scratchnet.engines.fused.loss import softmax
+from scratchnet.engines.fused.shared import share_out
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks, workers_for
+from scratchnet.engines.loops.optimizers import BLOCK
 
 __all__ = [
     "all_finite",
@@ -19,6 +20,7 @@ __all__ = [
     "sigmoid_backward",
     "sigmoid_forward",
     "softmax_forward",
+    "sum_of_squares",
     "tanh_backward",
     "tanh_forward",
 ]
@@ -203,7 +205,7 @@ def relu_forward(z, negative_slope, max_value, threshold, y):
     if negative_slope == 0 and max_value == math.inf and threshold == 0:
         _relu(z, y, workers_for(z.size * RELU_WORK))
     else:
-        numba_engine.relu_forward(z, negative_slope, max_value, threshold, y)
+        share_out("relu_forward")(z, negative_slope, max_value, threshold, y)
 
 
 def relu_backward(dy, z, y, negative_slope, limit, threshold, dz):
@@ -211,4 +213,30 @@ def relu_backward(dy, z, y, negative_slope, limit, threshold, dz):
     if negative_slope == 0 and limit == math.inf and threshold == 0:
         _gate(dy, z, dz, workers_for(z.size * RELU_WORK))
     else:
-        numba_engine.relu_backward(dy, z, y, negative_slope, limit, threshold, dz)
+        share_out("relu_backward")(dy, z, y, negative_slope, limit, threshold, dz)
+
+
+@tasks
+def _squares_tasks(counter, x, partial):
+    block = draw(counter)
+    while block < partial.size:
+        total = np.float64(0)
+        for value in x[block * BLOCK : (block + 1) * BLOCK]:
+            total += np.float64(value) * np.float64(value)
+        partial[block] = total
+        block = draw(counter)
+
+
+@compiled
+def _squares(x, workers):
+    partial = np.empty((x.size + BLOCK - 1) // BLOCK, np.float64)
+    share(workers, _squares_tasks, (np.zeros(8, np.intp), x, partial))
+    total = np.float64(0)
+    for value in partial:
+        total += value
+    return total
+
+
+def sum_of_squares(x):
+    """the sum over i of x[i]**2, in float64"""
+    return _squares(x, workers_for(x.size))
