@@ -59,9 +59,7 @@ class _Pieces(ast.NodeTransformer):
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
-        assert node.id != self.i, (
-            f"{self.i} counts from the piece's begin, and only z[{self.i}] may"
-        )
+        assert node.id != self.i, f"expected {self.i} as the first index of an array alone"
         return node
 
 
