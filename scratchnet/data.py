@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from scratchnet import random
 from scratchnet.distributed.world import of_first
 from scratchnet.errors import expected
-from scratchnet.layers.arguments import is_int, is_number, numbers
+from scratchnet.layers.arguments import numbers
 from scratchnet.losses.loss import Array
 from scratchnet.numerics import all_finite
+from scratchnet.utils.options import is_int, is_number
 
 __all__ = ["Batches", "batch_size", "check", "labels", "prepare_fit", "whole"]
 

@@ -9,14 +9,14 @@ import numpy as np
 from scratchnet.config import standardize_dtype
 from scratchnet.errors import expected, unknown
 from scratchnet.layers import LAYERS
-from scratchnet.layers.arguments import is_int, numbers, refuse, sizes
+from scratchnet.layers.arguments import numbers, refuse, sizes
 from scratchnet.layers.base import ActivatedLayer, Array, Layer, Shape, readable
 from scratchnet.layers.input import InputLayer
 from scratchnet.parameters import Parameters
 from scratchnet.registry import deserialize, serialize
 from scratchnet.training import Trainer
 from scratchnet.utils.naming import auto_name
-from scratchnet.utils.options import plain_name
+from scratchnet.utils.options import is_int, plain_name
 
 __all__ = ["Sequential", "load_model"]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scratchnet import registry
 from scratchnet.errors import expected, unknown
 from scratchnet.registry import Configurable, names, serialize
-from scratchnet.utils.options import LARGEST
+from scratchnet.utils.options import LARGEST, is_number
 from scratchnet.utils.rounding import through_float32
 
 __all__ = [
@@ -102,7 +102,7 @@ class L1L2(Regularizer):
 
 def validate_float_arg(value: Any, name: str, owner: str = "Regularizer") -> float:
     """value as a float; ValueError unless it is a finite number of 0 or more."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = is_number(value)
     if not number or not 0 <= value <= LARGEST:
         raise ValueError(expected(f"{owner} '{name}'", "a non-negative float", repr(value)))
     return float(value)

@@ -15,7 +15,7 @@ from scratchnet.distributed import agreement
 from scratchnet.distributed.split import split
 from scratchnet.distributed.world import any_rank, counted_on
 from scratchnet.errors import expected
-from scratchnet.layers.arguments import is_int, refuse
+from scratchnet.layers.arguments import refuse
 from scratchnet.layers.base import Array
 from scratchnet.losses.loss import Loss
 from scratchnet.metrics import Mean, Metric
@@ -25,6 +25,7 @@ from scratchnet.numerics import Numerics
 from scratchnet.saving.backup import Progress
 from scratchnet.steps import StepByStep, Steps
 from scratchnet.utils.interrupts import HeldInterrupt
+from scratchnet.utils.options import is_int
 
 __all__ = ["Trainer"]
 

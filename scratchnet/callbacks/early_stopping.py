@@ -3,12 +3,11 @@
 import warnings
 from typing import Any
 
-import numpy as np
-
 from scratchnet.callbacks.callback import Logs
 from scratchnet.callbacks.monitor import MonitorCallback
 from scratchnet.errors import expected
 from scratchnet.utils.console import print_msg
+from scratchnet.utils.options import is_number
 
 __all__ = ["EarlyStopping"]
 
@@ -38,7 +37,7 @@ class EarlyStopping(MonitorCallback):
     ) -> None:
         super().__init__(monitor, mode, min_delta=min_delta)
         for argument, value in (("patience", patience), ("start_from_epoch", start_from_epoch)):
-            if not isinstance(value, int | float | np.number):
+            if not is_number(value):
                 wanted = f"{argument} as a number of epochs"
                 raise ValueError(expected("EarlyStopping", wanted, repr(value), "Try 3."))
         self.patience = patience

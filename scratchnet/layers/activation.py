@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from scratchnet import activations
 from scratchnet.errors import expected
-from scratchnet.layers.arguments import is_int, is_number
 from scratchnet.layers.base import ActivatedLayer, Array, Layer, Shape, readable
+from scratchnet.utils.options import is_int, is_number
 
 __all__ = ["Activation", "LeakyReLU", "ReLU", "Softmax"]
 

@@ -7,20 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratchnet.errors import expected
+from scratchnet.utils.options import is_int
 
-__all__ = ["check_rank", "is_int", "is_number", "numbers", "pair", "positive", "refuse", "sizes"]
+__all__ = ["check_rank", "numbers", "pair", "positive", "refuse", "sizes"]
 
 MAX_RANK = 32
-
-
-def is_int(value: Any) -> bool:
-    """Whether this is a Python or NumPy int; True and False are not."""
-    return hasattr(value, "__index__") and not isinstance(value, bool) and np.ndim(value) == 0
-
-
-def is_number(value: Any) -> bool:
-    """Whether this is a Python or NumPy number; True and False are not."""
-    return is_int(value) or isinstance(value, float | np.floating)
 
 
 def positive(owner: str, name: str, value: Any) -> int:

@@ -15,10 +15,10 @@ from scratchnet import activations, initializers, regularizers
 from scratchnet.activations import Activation
 from scratchnet.config import standardize_dtype
 from scratchnet.errors import did_you_mean, expected
-from scratchnet.layers.arguments import is_int, numbers, sizes
+from scratchnet.layers.arguments import numbers, sizes
 from scratchnet.registry import Configurable
 from scratchnet.utils.naming import auto_name
-from scratchnet.utils.options import plain_name
+from scratchnet.utils.options import is_int, plain_name
 
 __all__ = ["ActivatedLayer", "Array", "Layer", "Shape"]
 

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from scratchnet import random
 from scratchnet.errors import expected
-from scratchnet.layers.arguments import check_rank, is_int, is_number
+from scratchnet.layers.arguments import check_rank
 from scratchnet.layers.base import Array, Layer, Shape, broadcasts, readable
+from scratchnet.utils.options import is_int, is_number
 
 __all__ = ["Dropout"]
 

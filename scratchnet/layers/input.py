@@ -4,8 +4,9 @@ import warnings
 from typing import Any
 
 from scratchnet.errors import expected
-from scratchnet.layers.arguments import is_int, refuse, sizes
+from scratchnet.layers.arguments import refuse, sizes
 from scratchnet.layers.base import Array, Layer, Shape
+from scratchnet.utils.options import is_int
 
 __all__ = ["Input", "InputLayer"]
 

@@ -7,9 +7,9 @@ import numpy as np
 from scratchnet import initializers, regularizers
 from scratchnet.engines import ops
 from scratchnet.errors import expected
-from scratchnet.layers.arguments import is_int, refuse
+from scratchnet.layers.arguments import refuse
 from scratchnet.layers.base import Array, Layer, Shape, readable
-from scratchnet.utils.options import finite, flag
+from scratchnet.utils.options import finite, flag, is_int
 
 __all__ = ["BatchNormalization"]
 

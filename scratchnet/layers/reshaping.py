@@ -6,9 +6,10 @@ from typing import Any
 
 from scratchnet.config import check_data_format
 from scratchnet.errors import expected
-from scratchnet.layers.arguments import check_rank, is_int, pair
+from scratchnet.layers.arguments import check_rank, pair
 from scratchnet.layers.base import Array, Layer, Shape, readable
 from scratchnet.layers.windows import crop, pad
+from scratchnet.utils.options import is_int
 
 __all__ = ["Flatten", "Reshape", "ZeroPadding2D"]
 

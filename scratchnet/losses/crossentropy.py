@@ -23,7 +23,7 @@ from scratchnet.losses.loss import (
     values_of,
     with_n,
 )
-from scratchnet.utils.options import flag
+from scratchnet.utils.options import flag, is_number
 
 __all__ = [
     "BinaryCrossentropy",
@@ -64,7 +64,7 @@ class Crossentropy(Loss):
         return self.from_config(config)  # type: ignore[no-any-return]
 
     def _check_smoothing(self, label_smoothing: float) -> float:
-        number = isinstance(label_smoothing, int | float) and not isinstance(label_smoothing, bool)
+        number = is_number(label_smoothing)
         if not number or not 0 <= label_smoothing <= 1:
             wanted = "label_smoothing from 0 to 1"
             raise ValueError(expected(self.owner, wanted, repr(label_smoothing)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from scratchnet.errors import expected
 from scratchnet.losses.loss import Array, Loss, squeeze_or_expand_to_same_rank, values_of
-from scratchnet.utils.options import LARGEST
+from scratchnet.utils.options import LARGEST, is_number
 
 __all__ = [
     "Huber",
@@ -96,7 +96,7 @@ class Huber(DifferenceLoss):
         dtype: Any = None,
     ) -> None:
         super().__init__(name, reduction, dtype)
-        if isinstance(delta, bool) or not isinstance(delta, int | float | np.floating):
+        if not is_number(delta):
             raise ValueError(expected(self.owner, "delta as a number", repr(delta)))
         if not 0 < delta <= LARGEST:
             raise ValueError(expected(self.owner, "delta above 0", repr(delta)))

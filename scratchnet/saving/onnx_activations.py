@@ -18,8 +18,8 @@ from scratchnet.engines.loops.activations import (
     TANH_SCALE,
 )
 from scratchnet.errors import expected
-from scratchnet.layers.arguments import is_int
 from scratchnet.saving.onnx_graph import Graph, Value
+from scratchnet.utils.options import is_int
 
 __all__ = ["activate"]
 

@@ -170,7 +170,6 @@ def test_packed_sums_are_cut_into_pieces_too(packed):
 def test_the_tile_in_use_has_the_shape_of_this_processor():
     assert SHAPES[tiles.simd()] == (tiles.VECTOR_BYTES, tiles.ROWS, VECTORS)
     assert tiles.WIDTH_BYTES == tiles.VECTOR_BYTES * VECTORS
-    assert tiles.width(np.dtype("float32")) == 2 * tiles.width(np.dtype("float64"))
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ import numpy as np
 
 from scratchnet.errors import expected
 
-__all__ = ["LARGEST", "count", "finite", "flag", "is_number", "plain_name"]
+__all__ = ["LARGEST", "count", "finite", "flag", "is_int", "is_number", "plain_name"]
 
 LARGEST = float(np.finfo(np.float32).max)  # what any model can hold
 
 
 def flag(owner: str, name: str, value: Any) -> bool:
     """True or False, NumPy's too, or 1 or 0; ValueError for anything else."""
-    if isinstance(value, bool | np.bool_) or (_is_whole(value) and value in (0, 1)):
+    if isinstance(value, bool | np.bool_) or (is_int(value) and value in (0, 1)):
         return bool(value)
     raise ValueError(expected(owner, f"{name} as True or False", repr(value)))
 
@@ -34,7 +34,7 @@ def finite(owner: str, name: str, value: Any, least: float = -math.inf) -> Any:
 
 def count(owner: str, name: str, value: Any, least: int = 1) -> int:
     """A whole number, `least` or more; ValueError for anything else."""
-    if not _is_whole(value) or value < least:
+    if not is_int(value) or value < least:
         raise ValueError(expected(owner, f"{name} of at least {least}", repr(value)))
     return int(value)
 
@@ -49,9 +49,9 @@ def plain_name(owner: str, name: str) -> str:
 
 def is_number(value: Any) -> bool:
     """Whether this is a Python or NumPy number, not an array of one; True and False are none."""
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return is_int(value) or isinstance(value, float | np.floating)
 
 
-def _is_whole(value: Any) -> bool:
-    """Whether this is a Python or NumPy int; True and False are not."""
+def is_int(value: Any) -> bool:
+    """Whether this is a Python or NumPy int, not an array of one; True and False are none."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -9,8 +9,9 @@ from scratchnet.errors import expected
 
 __all__ = ["MAX_EXPANSION", "MIN_ALLOWED", "Members"]
 
-MAX_EXPANSION = 20  # all members together, over the file's length: Keras does not pack at all
-MIN_ALLOWED = 1 << 24  # but zeros do pack: this much is allowed to any file
+# of what a file holds together, zip members or HDF5 arrays, over its length: weights hardly pack
+MAX_EXPANSION = 20
+MIN_ALLOWED = 1 << 24  # but zeros do: so many bytes are allowed to any file
 MAX_MEMBERS = 1024
 MAX_LIST = 1 << 20  # bytes of the list of members
 END, LOCATOR = b"PK\5\6", b"PK\6\7"

@@ -53,7 +53,6 @@ __all__ = [
     "simd",
     "tile",
     "tile_add",
-    "width",
 ]
 
 # (registers' bytes, ROWS, VECTORS): ROWS * VECTORS sums, VECTORS of w and one of x must fit in the
@@ -307,11 +306,6 @@ def emit_tile(
     begin.add_incoming(end, more)
 
     b.position_at_end(done)
-
-
-def width(dtype: Any) -> int:
-    """How many numbers of this type a row of the tile holds."""
-    return WIDTH_BYTES // dtype.itemsize  # type: ignore[no-any-return]
 
 
 tile = make_tile(ROWS, VECTORS, VECTOR_BYTES)

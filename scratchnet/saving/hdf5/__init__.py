@@ -25,7 +25,7 @@ Rules, each with a ValueError that names the file:
 source    HDF5 File Format Specification, version 3.0
 """
 
-from scratchnet.saving.hdf5.datasets import MAX_EXPANSION, MIN_ALLOWED, Dataset
+from scratchnet.saving.hdf5.datasets import Dataset
 from scratchnet.saving.hdf5.tree import Group, dataset, open_hdf5
 
-__all__ = ["MAX_EXPANSION", "MIN_ALLOWED", "Dataset", "Group", "dataset", "open_hdf5"]
+__all__ = ["Dataset", "Group", "dataset", "open_hdf5"]

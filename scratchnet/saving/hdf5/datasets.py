@@ -12,13 +12,11 @@ from scratchnet.saving.hdf5.headers import Message
 from scratchnet.saving.hdf5.source import UNDEFINED, Cursor, Source
 from scratchnet.saving.hdf5.types import Kind, read_shape, read_type
 
-__all__ = ["MAX_EXPANSION", "MIN_ALLOWED", "Dataset"]
+__all__ = ["Dataset"]
 
 SHAPE, TYPE, EXTERNAL, LAYOUT, FILTERS = 0x01, 0x03, 0x07, 0x08, 0x0B
 COMPACT, CONTIGUOUS, CHUNKED = 0, 1, 2
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
-MAX_EXPANSION = 20  # a file's arrays together, over its length: weights hardly pack at all
-MIN_ALLOWED = 1 << 24  # but zeros do: this much is allowed to any file
 MAX_LEVELS = 8
 
 

@@ -5,10 +5,11 @@ from typing import Any, BinaryIO
 
 from scratchnet.errors import expected
 from scratchnet.saving.hdf5.attributes import Attributes
-from scratchnet.saving.hdf5.datasets import MAX_EXPANSION, MIN_ALLOWED, Dataset
+from scratchnet.saving.hdf5.datasets import Dataset
 from scratchnet.saving.hdf5.headers import read_messages
 from scratchnet.saving.hdf5.links import read_links
 from scratchnet.saving.hdf5.source import Source, read_start
+from scratchnet.utils.zip_members import MAX_EXPANSION, MIN_ALLOWED
 
 __all__ = ["Group", "dataset", "open_hdf5"]
 
