@@ -46,7 +46,6 @@ __all__ = [
     "long_add",
     "narrow_tile",
     "number_bytes",
-    "packed_add",
     "packed_tile",
     "pointer",
     "short_add",
@@ -312,7 +311,6 @@ tile = make_tile(ROWS, VECTORS, VECTOR_BYTES)
 narrow_tile = make_tile(NARROW_ROWS, NARROW_VECTORS, VECTOR_BYTES)
 tile_add = make_tile(ROWS, VECTORS, VECTOR_BYTES, adds=True)
 packed_tile = make_packed_tile(ROWS, VECTORS, VECTOR_BYTES)
-packed_add = make_packed_tile(1, BROAD, VECTOR_BYTES, adds=True)
 broad_tile = make_tile(1, BROAD, VECTOR_BYTES)
 broad_add = make_tile(1, BROAD, VECTOR_BYTES, adds=True)
 long_add = make_tile(1, LONG, VECTOR_BYTES, adds=True)
