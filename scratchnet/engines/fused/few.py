@@ -86,7 +86,7 @@ def predict_few(table, x, rows, y, no_argmax, check, workers):
         step = table[s]
         out = y if s == table.size - 1 else np.empty((N, step.outputs), x.dtype)
         if step.kind == SOFTMAX:
-            loss.softmax(x, out, 1)
+            loss.softmax(x, out)
             x = out
             continue
         relu, crew = step.relu != 0, workers if step.shared else 1

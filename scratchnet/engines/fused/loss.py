@@ -8,12 +8,9 @@ import math
 import numpy as np
 
 from scratchnet.engines.fused.exponential import SMALLEST, powers
-from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
+from scratchnet.engines.fused.threads import compiled, inner
 
-__all__ = ["EXP_WORK", "softmax", "softmax_crossentropy"]
-
-EXP_WORK = 16  # multiply-adds that one number is worth
-ROWS_OF_A_TASK = 256
+__all__ = ["softmax", "softmax_crossentropy"]
 
 
 @inner
@@ -33,28 +30,18 @@ def _exponentials(z, e):
         flat[i] = 0.0 if v < SMALLEST else power * p + power
 
 
-@tasks
-def _softmax_tasks(counter, z, y):
-    """A task is some rows."""
-    N, K = z.shape
-    e = np.empty((min(N, ROWS_OF_A_TASK), K), np.float64)
-    first = draw(counter) * ROWS_OF_A_TASK
-    while first < N:
-        last = min(first + ROWS_OF_A_TASK, N)
-        _exponentials(z[first:last], e[: last - first])
-        for n in range(first, last):
-            total = 0.0
-            for k in range(K):
-                total += e[n - first, k]
-            for k in range(K):
-                y[n, k] = e[n - first, k] / total
-        first = draw(counter) * ROWS_OF_A_TASK
-
-
 @compiled
-def softmax(z, y, workers):
+def softmax(z, y):
     """y[n, k] = exp(z[n, k] - largest) / sum over j of exp(z[n, j] - largest), (N, K) both"""
-    share(workers, _softmax_tasks, (np.zeros(8, np.intp), z, y))
+    N, K = z.shape
+    e = np.empty((N, K), np.float64)
+    _exponentials(z, e)
+    for n in range(N):
+        total = 0.0
+        for k in range(K):
+            total += e[n, k]
+        for k in range(K):
+            y[n, k] = e[n, k] / total
 
 
 @compiled

@@ -134,7 +134,7 @@ class DenseStep(Step):
             if training and self.loss_follows:
                 self.probabilities = y
             else:
-                loss.softmax(z, y, workers_for(loss.EXP_WORK * z.size))
+                loss.softmax(z, y)
         return y.reshape(*shape, U)
 
     def crossentropy(self, y_true: Array, factor: float) -> tuple[float, Array]:
