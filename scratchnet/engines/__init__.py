@@ -14,7 +14,7 @@ contract below, with the same names and signatures as every other engine:
 `numpy` is the vectorised reference.
 `numba` is the functions of `loops`, compiled and threaded.
 `fused` does what it can for several layers at once, through a register tile: the default. It offers
-`plan(model)` besides, which says who does the steps of a model.
+`plan(model)` besides, which says who does the steps of a model, and `all_finite(x)`.
 
 Choose with `scratchnet.set_engine(name)`, `with scratchnet.engine(name):` or the variable
 SCRATCHNET_ENGINE. Everything else calls `ops.<function>(...)` and never asks which engine is

@@ -17,7 +17,7 @@ from scratchnet.engines import threads as setting
 from scratchnet.engines.fused import pool
 from scratchnet.engines.fused import threads as regions
 from scratchnet.engines.fused.pool import LINE, SLEEPERS, TAKEN, launch
-from scratchnet.engines.fused.threads import draw, share, workers_for
+from scratchnet.engines.fused.threads import draw, share, tasks, workers_for
 from scratchnet.layers import (
     Activation,
     AveragePooling2D,
@@ -275,6 +275,64 @@ print(len(os.listdir("/proc/self/task")))
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="no list of threads")
 def test_there_are_no_threads_but_those_of_the_pool():
     assert run_child(OWN, *NETS, OPENBLAS_NUM_THREADS="1") == ["3"]
+
+
+def one_more(x):
+    return x + 1
+
+
+def test_kernels_are_compiled_anew_when_any_source_has_changed(tmp_path, monkeypatch):
+    (tmp_path / "a.py").write_text("1")
+    (tmp_path / "b.py").write_text("2")
+    before = regions.digest_of([tmp_path])
+    assert before == regions.digest_of([tmp_path])
+    (tmp_path / "b.py").write_text("3")
+    assert before != regions.digest_of([tmp_path])
+
+    def found_on_disk():
+        kernel = regions.compiled(one_more)
+        assert kernel(1) == 2
+        return sum(kernel.stats.cache_hits.values())
+
+    found_on_disk()
+    assert found_on_disk()
+    monkeypatch.setattr(regions, "SOURCES", before)
+    assert not found_on_disk()
+    assert found_on_disk()
+
+
+@tasks
+def _hungry_tasks(counter, numbers, out):
+    i = draw(counter)
+    while i < out.size:
+        out[i] = np.ones(numbers).size
+        i = draw(counter)
+
+
+@numba.njit
+def hungry(numbers, out, workers):
+    share(workers, _hungry_tasks, (np.zeros(8, np.intp), numbers, out))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_task_that_finds_no_memory_is_no_success(workers):
+    launch(workers)
+    out = np.zeros(5)
+    for _ in range(2):
+        with pytest.raises(MemoryError, match="a task ended early"):
+            hungry(1 << 58, out, workers)
+        hungry(7, out, workers)
+        assert (out == 7).all()
+
+
+def test_a_region_needs_no_helper_that_cannot_be_started(monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(pool, "_helpers", [])
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert workers_for(1) == setting.get_num_threads()
+    assert not pool._helpers
 
 
 # ------------------------------------------------------------------ the setting

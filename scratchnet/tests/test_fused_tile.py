@@ -164,6 +164,18 @@ def test_packed_sums_are_cut_into_pieces_too(packed):
     np.testing.assert_array_equal(out, 2**24 + 2 * PIECE)
 
 
+def test_numbers_of_two_types_are_not_taken_for_one():
+    run = make_packed_tile(6, 2, 32)
+
+    @numba.njit
+    def mixed(x, w, w_at, out):
+        run(x, w, 0, w_at, 0, 1, out, 0, 16)
+
+    w = np.ones(16, np.float32)
+    with pytest.raises(numba.errors.TypingError, match="arrays of one float type"):
+        mixed(w, w, np.zeros(1, np.intp), np.ones(96))
+
+
 # ------------------------------------------------------------------ this processor
 
 

@@ -12,7 +12,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from scratchnet.engines.fused.threads import inner
-from scratchnet.engines.fused.tile import VECTOR_BYTES, VECTORS, Vectors, pointer
+from scratchnet.engines.fused.tile import VECTOR_BYTES, VECTORS, Vectors, one_type, pointer
 
 __all__ = [
     "ALL",
@@ -213,6 +213,7 @@ def gate_row(
 ) -> Any:
     """WIDTH numbers, back through relu and dropout: dz = dy * scale where y > 0, else 0."""
     i = types.intp
+    one_type(dy, y, dz)
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         at = partial(pointer, context, b, signature, arguments)

@@ -419,7 +419,7 @@ def _pack_gradients(dz, argmax, n, first, per_cell, panel, begin):
 
 
 @tasks
-def _dense_tasks(counter, x, rows, windows, dz, argmax, partial, partial_bias):
+def _every_gradient_tasks(counter, x, rows, windows, dz, argmax, partial, partial_bias):
     """A task is a block of images: its partial sum of dkernel and dbias."""
     N, F = dz.shape[0], dz.shape[2]
     taps, starts, per_cell = windows.taps, windows.starts, windows.per_cell
@@ -499,7 +499,11 @@ def conv_backward(x, rows, windows, dz, argmax, dkernel, dbias, workers):
     partial = np.empty((blocks, K * F), x.dtype)
     partial_bias = np.empty((blocks, F), np.float64)
     counters = np.zeros((2, 8), np.intp)
-    share(workers, _dense_tasks, (counters[0], x, rows, windows, dz, argmax, partial, partial_bias))
+    share(
+        workers,
+        _every_gradient_tasks,
+        (counters[0], x, rows, windows, dz, argmax, partial, partial_bias),
+    )
     share(workers, _add_tasks, (counters[1], partial, partial_bias, dkernel, dbias))
 
 

@@ -1,7 +1,8 @@
 """Dense layers through the register tile: bias, activation and dropout on the way out.
 
 Three products, one tile (tile.py). Both sides are packed first (packing.py); what is zero in all
-rows of a tile is left out.
+rows of a tile is left out. Two kinds of product have tiles of their own: a layer of few units, as
+at the end of a classifier (`_narrow`), and a few rows (`dense_few`), whose kernel is not packed.
 
     forward    y = x @ kernel          tiles of x's rows, panels of the kernel's columns
     dkernel    x.T @ dz                tiles of x's columns, panels of dz's columns
@@ -81,7 +82,7 @@ def _forward_tasks(counter, values, w_at, counts, kernel, panels, bias, relu, ke
     width = WIDTH_BYTES // panels.itemsize
     total, few = (U + width - 1) // width, panels.shape[0] > 0
     together = 1 if few else max(1, min(PANELS_OF_A_TASK, total // FEW_PANELS))
-    parts = min(tiles, PARTS) if few else 1
+    parts = max(1, min(tiles, PARTS)) if few else 1
     packed = np.empty((0 if few else together, D * width), panels.dtype)
     out = np.empty(ROWS * width, panels.dtype)
     flat, flat_keep = y.reshape(-1), keep.reshape(-1)

@@ -14,7 +14,6 @@ from scratchnet.engines.loops.optimizers import BLOCK
 
 __all__ = [
     "all_finite",
-    "is_finite",
     "relu_backward",
     "relu_forward",
     "sigmoid_backward",

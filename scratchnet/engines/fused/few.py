@@ -22,7 +22,15 @@ from scratchnet.engines.fused.convolution import conv_forward
 from scratchnet.engines.fused.dense import dense_few
 from scratchnet.engines.fused.elementwise import is_finite
 from scratchnet.engines.fused.packing import every
-from scratchnet.engines.fused.steps import NO_ARGMAX, ConvStep, DenseStep, Rows, Step, every_row
+from scratchnet.engines.fused.steps import (
+    NO_ARGMAX,
+    ConvStep,
+    DenseStep,
+    Rows,
+    Step,
+    every_row,
+    flat,
+)
 from scratchnet.engines.fused.threads import compiled, workers_for
 from scratchnet.engines.fused.windows import Windows
 from scratchnet.layers.base import Array
@@ -134,7 +142,7 @@ class FewSteps(Step):
         if not table.plain:
             return None if check else self._one_by_one(x, rows)
         y = np.empty((rows.size, table.outputs), x.dtype)
-        x = x if x.ndim == 2 else x.reshape(len(x), -1)
+        x = x if x.ndim == 2 else flat(x)
         workers = workers_for(rows.size * table.work)
         if not predict_few(table.lines, x, rows, y, table.no_argmax, check, workers):
             return None

@@ -1,13 +1,15 @@
 """The single operations that the register tile makes faster, as the contract has them.
 
 What they compute stands in engines/loops under the same name. Sums are kept in the arrays' own
-type, in vectors, not in float64.
+type, in vectors, not in float64; but for few rows or units see dense.py.
+
+A weight may lie anyhow, if somebody has put it into `layer.params`: it is laid in order first.
 """
 
 import numpy as np
 
 from scratchnet.engines.fused import convolution, dense
-from scratchnet.engines.fused.steps import NO_ARGMAX, NO_MASK, every_row
+from scratchnet.engines.fused.steps import NO_ARGMAX, NO_MASK, every_row, flat
 from scratchnet.engines.fused.threads import workers_for
 from scratchnet.engines.fused.windows import Windows, back, windows
 from scratchnet.layers.base import Array
@@ -29,6 +31,7 @@ def dense_forward(x: Array, kernel: Array, bias: Array, z: Array) -> None:
     """z = x @ kernel + bias"""
     workers = workers_for(len(x) * kernel.size)
     one = x.dtype.type(1)
+    kernel, bias = np.ascontiguousarray(kernel), np.ascontiguousarray(bias)
     dense.dense_forward(x, every_row(len(x)), kernel, bias, False, NO_MASK, one, z, workers)
 
 
@@ -44,7 +47,8 @@ def dense_dkernel(x: Array, dz: Array, dkernel: Array) -> None:
 
 def dense_dx(dz: Array, kernel: Array, dx: Array) -> None:
     """dx = dz @ kernel.T"""
-    dense.dense_dx(dz, kernel, dx, workers_for(len(dz) * kernel.size))
+    workers = workers_for(len(dz) * kernel.size)
+    dense.dense_dx(dz, np.ascontiguousarray(kernel), dx, workers)
 
 
 def _windows(x: Array, kernel: Array, strides: Pair, dilation: Pair) -> Windows:
@@ -56,8 +60,9 @@ def conv2d_forward(
 ) -> None:
     """z[n, p, q, f] = bias[f] + sum over r, s, c of x at that tap of the window * kernel"""
     N, P, Q, F = z.shape
+    kernel, bias = np.ascontiguousarray(kernel), np.ascontiguousarray(bias)
     convolution.conv_forward(
-        x.reshape(N, -1), every_row(N), _windows(x, kernel, strides, dilation),
+        flat(x), every_row(N), _windows(x, kernel, strides, dilation),
         kernel.reshape(-1, F), bias, False, z.reshape(N, P * Q, F), NO_ARGMAX,
         workers_for(N * P * Q * kernel.size),
     )  # fmt: skip
@@ -67,7 +72,7 @@ def conv2d_dkernel(x: Array, dz: Array, strides: Pair, dilation: Pair, dkernel: 
     """dkernel[r, s, c, f] = sum over n, p, q of dz * x at that tap of the window"""
     N, P, Q, F = dz.shape
     convolution.conv_backward(
-        x.reshape(N, -1), every_row(N), _windows(x, dkernel, strides, dilation),
+        flat(x), every_row(N), _windows(x, dkernel, strides, dilation),
         dz.reshape(N, P * Q, F), NO_ARGMAX, dkernel.reshape(-1, F), np.empty(0, x.dtype),
         workers_for(N * P * Q * dkernel.size),
     )  # fmt: skip
@@ -77,7 +82,8 @@ def conv2d_dx(dz: Array, kernel: Array, strides: Pair, dilation: Pair, dx: Array
     """dx[n, h, w, c] = sum over the windows and taps that saw the pixel of dz * kernel"""
     N, P, Q, F = dz.shape
     where = back(dx.shape[1:], NO_SIDES, kernel.shape[:2], tuple(strides), tuple(dilation), F)
+    kernel = np.ascontiguousarray(kernel)
     convolution.conv_dx(
-        dz.reshape(N, -1), P, Q, where, kernel.reshape(-1, *kernel.shape[2:]), dx.reshape(N, -1),
+        flat(dz), P, Q, where, kernel.reshape(-1, *kernel.shape[2:]), flat(dx),
         workers_for(N * P * Q * kernel.size),
     )  # fmt: skip

@@ -212,12 +212,17 @@ def launch(threads: int) -> None:
         while len(_helpers) < threads - 1:
             name = f"scratchnet-{len(_helpers) + 1}"
             helper = threading.Thread(target=_help, name=name, daemon=True)
-            helper.start()
+            try:
+                helper.start()
+            except RuntimeError:  # no more threads for this process: a region needs no helper
+                return
             _helpers.append(helper)
 
 
 def _after_fork() -> None:
     """A forked process has this thread alone: the helpers are gone, and the board is clean."""
+    global _launching
+    _launching = threading.Lock()  # another thread may have held it
     _helpers.clear()
     _board[:] = 0
     _c.pthread_mutex_init(_lock, None)

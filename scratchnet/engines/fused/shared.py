@@ -16,6 +16,7 @@ import numpy as np
 
 from scratchnet.engines import loops
 from scratchnet.engines.fused.threads import compiled, draw, share, tasks, workers_for
+from scratchnet.errors import expected
 
 __all__ = ["share_out"]
 
@@ -59,7 +60,9 @@ class _Pieces(ast.NodeTransformer):
         return node
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
-        assert node.id != self.i, f"expected {self.i} as the first index of an array alone"
+        if node.id == self.i:
+            wanted = f"{self.i} as the first index of an array alone"
+            raise ValueError(expected("share_out", wanted, "another use of it", "Write a kernel."))
         return node
 
 
@@ -68,9 +71,9 @@ def _rewritten(function: Any) -> str:
     (definition,) = ast.parse(inspect.getsource(function)).body
     assert isinstance(definition, ast.FunctionDef)
     *before, loop = definition.body[1:]  # behind the docstring
-    assert isinstance(loop, ast.For), "expected the loop as the last statement"
+    if not isinstance(loop, ast.For) or not ast.unparse(loop.iter).startswith("prange("):
+        raise ValueError(expected("share_out", "the loop at the end", ast.unparse(loop)))
     assert isinstance(loop.iter, ast.Call)
-    assert ast.unparse(loop.iter.func) == "prange"
     i = ast.unparse(loop.target)
     pieces = _Pieces(i)
     body = [ast.unparse(pieces.visit(statement)) for statement in loop.body]

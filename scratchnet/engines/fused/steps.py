@@ -28,7 +28,7 @@ from scratchnet.layers.convolution import Conv2D
 from scratchnet.layers.dense import Dense
 from scratchnet.layers.windows import padding_amounts
 
-__all__ = ["ConvStep", "DenseStep", "PlainStep", "Rows", "Step", "every_row"]
+__all__ = ["ConvStep", "DenseStep", "PlainStep", "Rows", "Step", "every_row", "flat"]
 
 Rows = NDArray[np.intp]
 
@@ -37,6 +37,11 @@ Rows = NDArray[np.intp]
 def every_row(n: int) -> Rows:
     """0, 1, ..., n - 1."""
     return np.arange(n)
+
+
+def flat(x: Array) -> Array:
+    """x with one axis behind the first, of no samples too."""
+    return x.reshape(len(x), prod(x.shape[1:]))
 
 
 class Step:
@@ -53,6 +58,17 @@ class Step:
     def backward(self, dy: Array, needs_dx: bool) -> Array | None:
         """From dy of the last of the layers to dx of the first; their gradients are in `grads`."""
         raise NotImplementedError
+
+    def own(self, array: Array) -> Array:
+        """The array as the vector code must have it: side by side, and of the layers' dtype, which
+        a layer of somebody's own need not keep to."""
+        return np.ascontiguousarray(array, self.layers[0].dtype)
+
+    def own_rows(self, x: Array, rows: Rows) -> tuple[Array, Rows]:
+        """The same for samples x[rows]; as they are, where they are right already."""
+        if x.dtype == self.layers[0].dtype:
+            return x, rows
+        return self.own(x[rows]), every_row(rows.size)
 
     def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
         """An array of this shape, the same memory each time if it is large enough."""
@@ -75,21 +91,21 @@ class PlainStep(Step):
         # in variables: another thread may predict with the same layer
         layer.x = x = x if rows is every_row(len(x)) else x[rows]
         layer.y = y = layer.forward(x, training=training)
-        return np.ascontiguousarray(y)
+        return self.own(y)
 
     def backward(self, dy: Array, needs_dx: bool) -> Array | None:
         self.layer.needs_dx = needs_dx
-        dx = self.layer.backward(np.ascontiguousarray(dy))
+        dx = self.layer.backward(self.own(dy))
         self.layer.needs_dx = True
-        return dx
+        return dx if dx is None else self.own(dx)
 
     def backward_z(self, dz: Array, needs_dx: bool) -> Array | None:
         """From dz, where the loss starts from the layer's logits."""
         assert isinstance(self.layer, ActivatedLayer)
         self.layer.needs_dx = needs_dx
-        dx = self.layer.backward_z(dz)
+        dx = self.layer.backward_z(self.own(dz))
         self.layer.needs_dx = True
-        return dx
+        return dx if dx is None else self.own(dx)
 
 
 class DenseStep(Step):
@@ -109,6 +125,7 @@ class DenseStep(Step):
         self.loss_follows = False  # whether `crossentropy` will be called, and can make the softmax
 
     def forward(self, x: Array, rows: Rows, training: bool) -> Array:
+        x, rows = self.own_rows(x, rows)
         # compiled code reads numbers side by side, and somebody may have put in a transpose
         kernel = np.ascontiguousarray(self.dense.params["kernel"])
         D, U = kernel.shape
@@ -152,16 +169,17 @@ class DenseStep(Step):
         y = self.saved.y
         if not self.relu:
             return self.backward_z(dy, needs_dx)
-        dy = np.ascontiguousarray(dy).reshape(y.shape)
+        dy = self.own(dy).reshape(y.shape)
         return self._backward(dy, y, self.array("dz", y.shape, dy.dtype), needs_dx)
 
     def backward_z(self, dz: Array, needs_dx: bool) -> Array | None:
         """From dz, where the activation is behind us, or the loss starts from the logits."""
-        dz = np.ascontiguousarray(dz).reshape(self.saved.y.shape)
+        dz = self.own(dz).reshape(self.saved.y.shape)
         return self._backward(dz, _nothing(2, dz.dtype.char), dz, needs_dx)
 
     def _backward(self, dy: Array, y: Array, dz: Array, needs_dx: bool) -> Array | None:
-        kept, kernel, grads = self.saved, self.dense.params["kernel"], self.dense.grads
+        kept, grads = self.saved, self.dense.grads
+        kernel = np.ascontiguousarray(self.dense.params["kernel"])
         (N, U), D, kind = dz.shape, len(kernel), dz.dtype
         dx = self.array("dx", (N, D), kind) if needs_dx else _nothing(2, kind.char)
         dbias = grads["bias"] if self.dense.use_bias else _nothing(1, kind.char)
@@ -199,6 +217,7 @@ class ConvStep(Step):
         self._geometry: dict[tuple[int, ...], Geometry] = {}
 
     def forward(self, x: Array, rows: Rows, training: bool) -> Array:
+        x, rows = self.own_rows(x, rows)
         conv, N, F = self.conv, rows.size, self.conv.filters
         known = self.geometry(x.shape[1:])
         shape = (N, known.P * known.Q, F)
@@ -206,9 +225,11 @@ class ConvStep(Step):
         argmax = NO_ARGMAX
         if self.pool is not None and training:
             argmax = self.array("argmax", shape, np.uint8)
-        bias = conv.params["bias"] if conv.use_bias else _zeros(F, x.dtype.char)
-        kernel = conv.params["kernel"].reshape(-1, F)
-        x, where = x.reshape(len(x), -1), known.windows
+        bias = _zeros(F, x.dtype.char)
+        if conv.use_bias:
+            bias = np.ascontiguousarray(conv.params["bias"])
+        kernel = np.ascontiguousarray(conv.params["kernel"]).reshape(-1, F)
+        x, where = flat(x), known.windows
         workers = workers_for(N * where.starts.size * kernel.size)
         convolution.conv_forward(x, rows, where, kernel, bias, self.relu, y, argmax, workers)
         if training:
@@ -236,14 +257,15 @@ class ConvStep(Step):
 
     def backward(self, dy: Array, needs_dx: bool) -> Array | None:
         conv, kept = self.conv, self.saved
-        kernel, kind, N = conv.params["kernel"], dy.dtype, len(dy)
+        dy = self.own(dy)
+        kernel, kind, N = np.ascontiguousarray(conv.params["kernel"]), dy.dtype, len(dy)
         taps = kernel.reshape(-1, kernel.shape[-1])
         dkernel = conv.grads["kernel"].reshape(taps.shape)
         dbias = conv.grads["bias"] if conv.use_bias else _nothing(1, kind.char)
         dx = _nothing(2, kind.char)
         if needs_dx:
             dx = self.array("dx", (N, kept.x.shape[1]), kind)
-        dy = np.ascontiguousarray(dy).reshape(kept.y.shape)
+        dy = dy.reshape(kept.y.shape)
         workers = workers_for(N * kept.windows.starts.size * kernel.size)
         if self.pool is not None and self._lists_pay(kind):
             convolution.pooled_backward(
@@ -252,8 +274,8 @@ class ConvStep(Step):
         else:
             if self.relu and kept.windows.per_cell == 1:  # else argmax says where relu let through
                 dz = self.array("dz", dy.shape, kind)
-                flat, y = dy.reshape(-1), kept.y.reshape(-1)
-                relu_backward(flat, y, y, 0.0, np.inf, 0.0, dz.reshape(-1))
+                y = kept.y.reshape(-1)
+                relu_backward(dy.reshape(-1), y, y, 0.0, np.inf, 0.0, dz.reshape(-1))
                 dy = dz
             convolution.conv_backward(
                 kept.x, kept.rows, kept.windows, dy, kept.argmax, dkernel, dbias, workers
@@ -262,7 +284,7 @@ class ConvStep(Step):
                 dz = dy if self.pool is None else self._spread(dy)
                 way = back(*kept.sizes, kernel.shape[-1])
                 kernel = kernel.reshape(-1, *kernel.shape[2:])
-                convolution.conv_dx(dz.reshape(N, -1), *kept.output, way, kernel, dx, workers)
+                convolution.conv_dx(flat(dz), *kept.output, way, kernel, dx, workers)
         return dx.reshape(N, *kept.sizes[0]) if needs_dx else None
 
     def _lists_pay(self, dtype: Any) -> bool:

@@ -21,11 +21,14 @@ when every thread has been there (pool.py). Work that would be done before a hel
 one thread.
 """
 
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numba
 from llvmlite import ir
-from numba.core import compiler, types
+from numba.core import cgutils, compiler, types
 from numba.extending import intrinsic
 
 from scratchnet.engines.fused.pool import PARALLEL, launch
@@ -38,14 +41,33 @@ __all__ = ["compiled", "draw", "inner", "share", "tasks", "workers_for"]
 ALONE = 500_000
 
 
+FAILED = "Engine 'fused': a task ended early, most likely for want of memory."
+
 # without the interpreter's lock; without the functions that C code, and Python, would call
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 UNSEEN: dict[str, Any] = {"no_cpython_wrapper": True}
 
 
+def digest_of(folders: Iterable[Path]) -> str:
+    """One number for all that stands in the Python files of these folders."""
+    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+HERE = Path(__file__).parent
+SOURCES = digest_of([HERE, HERE.with_name("loops")])
+
+
 def compiled(function: Any) -> Any:
-    """A kernel: its machine code is kept on disk."""
-    return numba.njit(cache=True, **OPTIONS)(function)
+    """A kernel: its machine code is kept on disk.
+
+    Numba compiles anew when the file of the kernel has changed. A kernel is made of much that
+    stands in other files, so here it is compiled anew when any of these has changed.
+    """
+    kernel = numba.njit(cache=True, **OPTIONS)(function)
+    kept = kernel._cache._cache_file
+    kept._source_stamp = (kept._source_stamp, SOURCES)
+    return kernel
 
 
 def tasks(function: Any) -> Any:
@@ -98,23 +120,33 @@ def _compile_beside(context: Any, tasks: Any, arguments: tuple[Any, ...]) -> Any
 
 @intrinsic
 def share(typingctx: Any, workers: Any, tasks: Any, arguments: Any) -> Any:
-    """Run tasks(*arguments) in so many threads at once, and come back when all have returned."""
+    """Run tasks(*arguments) in so many threads at once, and come back when all have returned.
+
+    Raises MemoryError where a task has ended early: what they allocate is all that they can miss.
+    """
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, values: Any) -> Any:
         inner = types.void(*signature.args[2])
         descriptor = _compile_beside(context, signature.args[1].dispatcher, inner.args)
 
-        # what a thread is given: the address of one function, and of the arguments
-        packed = b.alloca(values[2].type)
-        b.store(values[2], packed)
+        # what a thread is given: the address of one function, and of the arguments with a flag
+        flag = ir.IntType(64)
+        packed = b.alloca(ir.LiteralStructType([values[2].type, flag]))
+        b.store(values[2], cgutils.gep_inbounds(b, packed, 0, 0))
+        failed = cgutils.gep_inbounds(b, packed, 0, 1)
+        b.store(ir.Constant(flag, 0), failed)
         byte = ir.IntType(8).as_pointer()
         body_type = ir.FunctionType(ir.VoidType(), [byte])
         body = ir.Function(b.module, body_type, b.module.get_unique_name(PARALLEL + "_body"))
         body.linkage = "internal"
         inside = ir.IRBuilder(body.append_basic_block())
-        given = inside.load(inside.bitcast(body.args[0], packed.type))
+        here = inside.bitcast(body.args[0], packed.type)
+        given = inside.load(cgutils.gep_inbounds(inside, here, 0, 0))
         each = [inside.extract_value(given, i) for i in range(len(inner.args))]
-        context.call_internal_no_propagate(inside, descriptor, inner, each)
+        status, _ = context.call_internal_no_propagate(inside, descriptor, inner, each)
+        with inside.if_then(status.is_error, likely=False):
+            told = cgutils.gep_inbounds(inside, here, 0, 1)
+            inside.store_atomic(ir.Constant(flag, 1), told, "monotonic", 8)
         inside.ret_void()
 
         data = b.bitcast(packed, byte)
@@ -130,6 +162,8 @@ def share(typingctx: Any, workers: Any, tasks: Any, arguments: Any) -> Any:
                     parallel = ir.Function(b.module, kind, PARALLEL)
                 where = b.ptrtoint(body, place), b.ptrtoint(data, place)
                 b.call(parallel, [*where, b.trunc(values[0], count)])
+        with b.if_then(b.icmp_unsigned("!=", b.load(failed), ir.Constant(flag, 0)), likely=False):
+            context.call_conv.return_user_exc(b, MemoryError, (FAILED,))
         return context.get_dummy_value()
 
     return types.void(types.intp, tasks, arguments), emit

@@ -30,7 +30,10 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
+
+from scratchnet.errors import expected
 
 __all__ = [
     "BROAD",
@@ -46,6 +49,7 @@ __all__ = [
     "long_add",
     "narrow_tile",
     "number_bytes",
+    "one_type",
     "packed_tile",
     "pointer",
     "short_add",
@@ -98,6 +102,7 @@ def make_tile(
         w: Any, w_from: Any, w_at: Any, first: Any, last: Any, out: Any, out_from: Any, step: Any,
     ) -> Any:  # fmt: skip
         i = types.intp
+        one_type(w, out)
         signature = types.void(x, row_at, i, x_at, w, i, w_at, i, i, out, i, i)
 
         def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -129,6 +134,7 @@ def make_packed_tile(
         out: Any, out_from: Any, step: Any,
     ) -> Any:  # fmt: skip
         i = types.intp
+        one_type(w, out)
         signature = types.void(x, w, i, w_at, i, i, out, i, i)
 
         def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -143,6 +149,12 @@ def make_packed_tile(
         return signature, emit
 
     return packed_tile  # type: ignore[no-any-return]
+
+
+def one_type(*arrays: Any) -> None:
+    """Refuse to compile code for numbers of several types where it moves them as one."""
+    if len({array.dtype for array in arrays}) > 1:
+        raise TypingError(expected("Engine 'fused'", "arrays of one float type", repr(arrays)))
 
 
 def pointer(
