@@ -240,7 +240,7 @@ def _stripe(values, origin, x_at, w, begin, w_at, first, last, length, out, at):
     """out[at + v] += sum over j of values[origin + j] * w[begin + w_at[j] + v], v < length or more
 
     Up to the next whole vector: whoever calls this has room there for numbers that mean nothing, or
-    zeros in w.
+    zeros in w (whose product with an infinite value is not zero).
     """
     lanes = LONG * VECTOR_BYTES // values.itemsize
     half = lanes // 2
