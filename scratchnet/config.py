@@ -6,7 +6,6 @@ Nothing is read from the home directory: what a script computes does not depend 
 from typing import Any
 
 from scratchnet.errors import expected, unknown
-from scratchnet.utils.options import is_number
 
 __all__ = [
     "epsilon",
@@ -42,7 +41,7 @@ def epsilon() -> float:
 def set_epsilon(value: float) -> None:
     """Set the small number used by the clipped cross-entropies."""
     global _epsilon
-    if not is_number(value) or not 0 < value < 0.5:
+    if not isinstance(value, int | float) or not 0 < value < 0.5:
         raise ValueError(expected("config.set_epsilon", "a number between 0 and 0.5", repr(value)))
     _epsilon = float(value)
 

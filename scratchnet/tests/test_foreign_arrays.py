@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import scratchnet as keras
-from scratchnet.engines import RUNNABLE, engine
+from scratchnet.engines import DEFAULT, RUNNABLE, engine
 from scratchnet.layers import Conv2D, Dense, Flatten, Layer, MaxPooling2D
 from scratchnet.utils import set_random_seed
 
@@ -52,19 +52,30 @@ def test_of_no_samples_there_are_no_outputs(which, name):
             assert layer(np.zeros(shape, "float32")).shape[0] == 0
 
 
+def gaps(w):
+    """The same numbers in Fortran's order and with gaps between them."""
+    return np.repeat(np.asfortranarray(w), 2, axis=-1)[..., ::2]
+
+
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("n", [1, 40])
-def test_weights_may_lie_in_any_order(n, name, each_engine):
+@pytest.mark.parametrize("change", [gaps, np.float64], ids=["gaps", "float64"])
+def test_weights_may_lie_in_any_order_and_be_of_any_float_type(change, n, name):
     x, y = data(n)
     model, other = model_of(name), model_of(name)
     for layer in model.layers:
         for key, w in layer.params.items():
-            layer.params[key] = np.repeat(np.asfortranarray(w), 2, axis=-1)[..., ::2]
-            assert not layer.params[key].flags.c_contiguous
+            layer.params[key] = change(w)
     # one row is not predicted by the same code where weights have gaps
     wanted = other.predict(x, verbose=0)
     np.testing.assert_allclose(model.predict(x, verbose=0), wanted, rtol=1e-5, atol=1e-6)
     assert model.test_on_batch(x, y) == pytest.approx(other.test_on_batch(x, y), 1e-5)
+    for one in (model, other):
+        one.forward(x, training=True)
+        one.backward(np.ones((n, 3), np.float32))
+    for mine, wanted in zip(model.layers, other.layers, strict=True):
+        for key in mine.grads:
+            np.testing.assert_allclose(mine.grads[key], wanted.grads[key], rtol=1e-4, atol=1e-4)
 
 
 class Wider(Layer):
@@ -81,16 +92,40 @@ class Wider(Layer):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_a_layer_that_changes_the_float_type_is_no_danger(name, each_engine):
+@pytest.mark.parametrize("regularizer", [None, "l2"], ids=["merged", "layer by layer"])
+def test_a_layer_that_changes_the_float_type_is_no_danger(regularizer, name):
     x, y = data(40)
     results = []
-    for which in (each_engine, "numpy"):
+    for which in (DEFAULT, "numpy"):
         set_random_seed(0)
         layers = [part for layer in NETS[name]()[1:] for part in (layer, Wider())]
-        model = keras.Sequential([keras.Input((9, 8, 1)), Wider(), *layers])
+        first = Wider(activity_regularizer=regularizer)
+        model = keras.Sequential([keras.Input((9, 8, 1)), first, *layers])
         model.compile(keras.optimizers.SGD(0.1), "mse")
         with engine(which):
             model.fit(x, y, batch_size=16, epochs=2, verbose=0)
             results.append([*model.get_weights(), model.predict(x, verbose=0)])
+            results[-1].append(model.forward(x, training=True))
+            model.backward(np.ones((40, 3), np.float32))
+            results[-1] += [g.copy() for layer in model.layers for g in layer.grads.values()]
     for mine, wanted in zip(*results, strict=True):
-        np.testing.assert_allclose(mine, wanted, rtol=2e-4, atol=2e-5)
+        assert mine.dtype == wanted.dtype
+        np.testing.assert_allclose(mine, wanted, rtol=1e-3, atol=1e-4)
+
+
+class Best(Layer):
+    """Numbers that are no floats, at the end of a model."""
+
+    def forward(self, x, training=False):
+        return np.argmax(x, axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[:-1]
+
+
+@pytest.mark.parametrize("n", [1, 40])
+def test_what_the_last_layer_gives_is_what_comes_out(n, each_engine):
+    model = keras.Sequential([*NETS["dense"](), Best()])
+    classes = model.predict(data(n)[0], verbose=0)
+    assert classes.dtype.kind == "i"
+    assert classes.shape == (n,)

@@ -6,13 +6,14 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numba
 import numpy as np
 import pytest
 
 import scratchnet as keras
-from scratchnet.engines import engine, set_engine
+from scratchnet.engines import engine, loops, set_engine
 from scratchnet.engines import threads as setting
 from scratchnet.engines.fused import pool
 from scratchnet.engines.fused import threads as regions
@@ -288,6 +289,9 @@ def test_kernels_are_compiled_anew_when_any_source_has_changed(tmp_path, monkeyp
     assert before == regions.digest_of([tmp_path])
     (tmp_path / "b.py").write_text("3")
     assert before != regions.digest_of([tmp_path])
+    folders = [Path(regions.__file__).parent, Path(loops.__file__).parent]
+    assert regions.digest_of(folders) == regions.SOURCES
+    assert len({regions.digest_of([one]) for one in (*folders, tmp_path / "none")}) == 3
 
     def found_on_disk():
         kernel = regions.compiled(one_more)
@@ -304,8 +308,10 @@ def test_kernels_are_compiled_anew_when_any_source_has_changed(tmp_path, monkeyp
 @tasks
 def _hungry_tasks(counter, numbers, out):
     i = draw(counter)
-    while i < out.size:
-        out[i] = np.ones(numbers).size
+    while i < numbers.size:
+        for _ in range(20_000):  # long enough for helpers to come
+            out[i] += i
+        out[i] = np.ones(numbers[i]).size
         i = draw(counter)
 
 
@@ -317,22 +323,34 @@ def hungry(numbers, out, workers):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_task_that_finds_no_memory_is_no_success(workers):
     launch(workers)
-    out = np.zeros(5)
-    for _ in range(2):
+    for failing in [*range(40), *[None] * 3]:
+        numbers, out = np.full(40, 7), np.zeros(40)
+        if failing is None:
+            hungry(numbers, out, workers)
+            assert (out == 7).all()
+            continue
+        numbers[failing] = 1 << 58  # one task's thread ends, the others go on
         with pytest.raises(MemoryError, match="a task ended early"):
-            hungry(1 << 58, out, workers)
-        hungry(7, out, workers)
-        assert (out == 7).all()
+            hungry(numbers, out, workers)
 
 
 def test_a_region_needs_no_helper_that_cannot_be_started(monkeypatch):
+    asked = []
+
     def refuse(self):
+        asked.append(self)
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(pool, "_helpers", [])
+    monkeypatch.setattr(pool, "_most", list(pool._most))
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert workers_for(1) == setting.get_num_threads()
-    assert not pool._helpers
+    keras.set_num_threads(3)
+    for _ in range(2):
+        assert workers_for(1) == 3
+    assert len(asked) == 1  # not for each region anew
+    out = np.zeros(5)
+    hungry(np.full(5, 7), out, 3)
+    assert (out == 7).all()
 
 
 # ------------------------------------------------------------------ the setting

@@ -30,6 +30,13 @@ from scratchnet.engines.fused.shared import share_out
 
 __all__ = [*numba_engine.__all__, "all_finite", "plan"]
 
+globals().update(
+    {
+        name: getattr(numba_engine, name)
+        for name in loops.__all__
+        if "prange" not in getattr(loops, name).__code__.co_names
+    }
+)
 for _module in (operations, elementwise, normalization, pooling, random):
     globals().update({name: getattr(_module, name) for name in _module.__all__})
 
@@ -38,6 +45,5 @@ def __getattr__(name: str) -> Any:
     """The others, when somebody first asks for one: most networks need none of them."""
     if name not in loops.__all__:
         raise AttributeError(unknown("Engine 'fused'", name, __all__))
-    threaded = "prange" in getattr(loops, name).__code__.co_names
-    globals()[name] = share_out(name) if threaded else getattr(numba_engine, name)
+    globals()[name] = share_out(name)
     return globals()[name]

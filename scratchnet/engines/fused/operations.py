@@ -2,8 +2,6 @@
 
 What they compute stands in engines/loops under the same name. Sums are kept in the arrays' own
 type, in vectors, not in float64; but for few rows or units see dense.py.
-
-A weight may lie anyhow, if somebody has put it into `layer.params`: it is laid in order first.
 """
 
 import numpy as np
@@ -29,14 +27,15 @@ NO_SIDES = ((0, 0), (0, 0))
 
 def dense_forward(x: Array, kernel: Array, bias: Array, z: Array) -> None:
     """z = x @ kernel + bias"""
+    x, kernel, bias = _own(z, x, kernel, bias)
     workers = workers_for(len(x) * kernel.size)
     one = x.dtype.type(1)
-    kernel, bias = np.ascontiguousarray(kernel), np.ascontiguousarray(bias)
     dense.dense_forward(x, every_row(len(x)), kernel, bias, False, NO_MASK, one, z, workers)
 
 
 def dense_dkernel(x: Array, dz: Array, dkernel: Array) -> None:
     """dkernel = x.T @ dz"""
+    x, dz = _own(dkernel, x, dz)
     nothing = np.empty((0, 0), x.dtype)
     workers = workers_for(len(x) * dkernel.size)
     dense.dense_backward(
@@ -47,8 +46,13 @@ def dense_dkernel(x: Array, dz: Array, dkernel: Array) -> None:
 
 def dense_dx(dz: Array, kernel: Array, dx: Array) -> None:
     """dx = dz @ kernel.T"""
-    workers = workers_for(len(dz) * kernel.size)
-    dense.dense_dx(dz, np.ascontiguousarray(kernel), dx, workers)
+    dz, kernel = _own(dx, dz, kernel)
+    dense.dense_dx(dz, kernel, dx, workers_for(len(dz) * kernel.size))
+
+
+def _own(out: Array, *arrays: Array) -> list[Array]:
+    """The arrays in order and of the dtype of `out`, as they mostly are: see Step.own."""
+    return [np.ascontiguousarray(array, out.dtype) for array in arrays]
 
 
 def _windows(x: Array, kernel: Array, strides: Pair, dilation: Pair) -> Windows:
@@ -60,7 +64,7 @@ def conv2d_forward(
 ) -> None:
     """z[n, p, q, f] = bias[f] + sum over r, s, c of x at that tap of the window * kernel"""
     N, P, Q, F = z.shape
-    kernel, bias = np.ascontiguousarray(kernel), np.ascontiguousarray(bias)
+    x, kernel, bias = _own(z, x, kernel, bias)
     convolution.conv_forward(
         flat(x), every_row(N), _windows(x, kernel, strides, dilation),
         kernel.reshape(-1, F), bias, False, z.reshape(N, P * Q, F), NO_ARGMAX,
@@ -71,6 +75,7 @@ def conv2d_forward(
 def conv2d_dkernel(x: Array, dz: Array, strides: Pair, dilation: Pair, dkernel: Array) -> None:
     """dkernel[r, s, c, f] = sum over n, p, q of dz * x at that tap of the window"""
     N, P, Q, F = dz.shape
+    x, dz = _own(dkernel, x, dz)
     convolution.conv_backward(
         flat(x), every_row(N), _windows(x, dkernel, strides, dilation),
         dz.reshape(N, P * Q, F), NO_ARGMAX, dkernel.reshape(-1, F), np.empty(0, x.dtype),
@@ -82,7 +87,7 @@ def conv2d_dx(dz: Array, kernel: Array, strides: Pair, dilation: Pair, dx: Array
     """dx[n, h, w, c] = sum over the windows and taps that saw the pixel of dz * kernel"""
     N, P, Q, F = dz.shape
     where = back(dx.shape[1:], NO_SIDES, kernel.shape[:2], tuple(strides), tuple(dilation), F)
-    kernel = np.ascontiguousarray(kernel)
+    dz, kernel = _own(dx, dz, kernel)
     convolution.conv_dx(
         flat(dz), P, Q, where, kernel.reshape(-1, *kernel.shape[2:]), flat(dx),
         workers_for(N * P * Q * kernel.size),

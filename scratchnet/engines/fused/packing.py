@@ -29,6 +29,7 @@ from scratchnet.engines.fused.tile import (
     WIDTH_BYTES,
     Vectors,
     number_bytes,
+    one_type,
     pointer,
 )
 
@@ -151,6 +152,7 @@ def list_places(x, row_at, D, width, used, x_at, w_at):
 @intrinsic
 def _copy_some(typingctx: Any, x: Any, x_from: Any, values: Any, values_from: Any) -> Any:
     """Copy ROWS numbers, and some behind them, to values; returns whether one of ROWS is not 0."""
+    one_type(x, values)
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         at = partial(pointer, context, b, signature, arguments)
@@ -197,7 +199,8 @@ def pack_panels(w, first, panels):
     """
     J, U = w.shape
     width = panels.shape[1] // J
-    if width * panels.itemsize == WIDTH_BYTES and first + panels.shape[0] * width <= U:
+    fits = width * panels.itemsize == WIDTH_BYTES and w.itemsize <= panels.itemsize
+    if fits and first + panels.shape[0] * width <= U:
         flat, all_panels = w.reshape(-1), panels.reshape(-1)
         for j in range(J):
             for p in range(panels.shape[0]):

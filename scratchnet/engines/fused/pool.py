@@ -15,6 +15,7 @@ enough for the Python between two regions, short enough that an idle program tak
 
 import ctypes
 import os
+import sys
 import threading
 from typing import Any
 
@@ -202,11 +203,12 @@ llvm.add_symbol(PARALLEL, _parallel.address)
 
 _helpers: list[threading.Thread] = []
 _launching = threading.Lock()
+_most = [sys.maxsize]  # helpers that there can be, as far as is known
 
 
 def launch(threads: int) -> None:
     """See to it that there are threads - 1 helpers."""
-    if len(_helpers) >= threads - 1:
+    if len(_helpers) >= min(threads - 1, _most[0]):
         return
     with _launching:
         while len(_helpers) < threads - 1:
@@ -215,6 +217,7 @@ def launch(threads: int) -> None:
             try:
                 helper.start()
             except RuntimeError:  # no more threads for this process: a region needs no helper
+                _most[0] = len(_helpers)
                 return
             _helpers.append(helper)
 
@@ -224,6 +227,7 @@ def _after_fork() -> None:
     global _launching
     _launching = threading.Lock()  # another thread may have held it
     _helpers.clear()
+    _most[0] = sys.maxsize
     _board[:] = 0
     _c.pthread_mutex_init(_lock, None)
     _c.pthread_cond_init(_bell, None)

@@ -60,12 +60,12 @@ class Step:
         raise NotImplementedError
 
     def own(self, array: Array) -> Array:
-        """The array as the vector code must have it: side by side, and of the layers' dtype, which
-        a layer of somebody's own need not keep to."""
+        """The array as the vector code must have it: in order, and of the layers' dtype. Somebody
+        may have put in a weight that is not so, and a layer of their own need not keep to it."""
         return np.ascontiguousarray(array, self.layers[0].dtype)
 
     def own_rows(self, x: Array, rows: Rows) -> tuple[Array, Rows]:
-        """The same for samples x[rows]; as they are, where they are right already."""
+        """The same for samples x[rows], where they are of another dtype."""
         if x.dtype == self.layers[0].dtype:
             return x, rows
         return self.own(x[rows]), every_row(rows.size)
@@ -91,21 +91,21 @@ class PlainStep(Step):
         # in variables: another thread may predict with the same layer
         layer.x = x = x if rows is every_row(len(x)) else x[rows]
         layer.y = y = layer.forward(x, training=training)
-        return self.own(y)
+        return np.ascontiguousarray(y)
 
     def backward(self, dy: Array, needs_dx: bool) -> Array | None:
         self.layer.needs_dx = needs_dx
-        dx = self.layer.backward(self.own(dy))
+        dx = self.layer.backward(np.ascontiguousarray(dy))
         self.layer.needs_dx = True
-        return dx if dx is None else self.own(dx)
+        return dx
 
     def backward_z(self, dz: Array, needs_dx: bool) -> Array | None:
         """From dz, where the loss starts from the layer's logits."""
         assert isinstance(self.layer, ActivatedLayer)
         self.layer.needs_dx = needs_dx
-        dx = self.layer.backward_z(self.own(dz))
+        dx = self.layer.backward_z(dz)
         self.layer.needs_dx = True
-        return dx if dx is None else self.own(dx)
+        return dx
 
 
 class DenseStep(Step):
@@ -126,8 +126,7 @@ class DenseStep(Step):
 
     def forward(self, x: Array, rows: Rows, training: bool) -> Array:
         x, rows = self.own_rows(x, rows)
-        # compiled code reads numbers side by side, and somebody may have put in a transpose
-        kernel = np.ascontiguousarray(self.dense.params["kernel"])
+        kernel = self.own(self.dense.params["kernel"])
         D, U = kernel.shape
         shape = (rows.size, *x.shape[1:-1])
         if x.ndim > 2:
@@ -140,7 +139,7 @@ class DenseStep(Step):
             scale = 1 / (1 - self.dropout.rate) if self.dropout.rate < 1 else 0.0
         bias = _zeros(U, kind.char)
         if self.dense.use_bias:
-            bias = np.ascontiguousarray(self.dense.params["bias"])
+            bias = self.own(self.dense.params["bias"])
         workers = workers_for(N * D * U)
         dense.dense_forward(x, rows, kernel, bias, self.relu, keep, kind.type(scale), y, workers)
         if training:
@@ -179,7 +178,7 @@ class DenseStep(Step):
 
     def _backward(self, dy: Array, y: Array, dz: Array, needs_dx: bool) -> Array | None:
         kept, grads = self.saved, self.dense.grads
-        kernel = np.ascontiguousarray(self.dense.params["kernel"])
+        kernel = self.own(self.dense.params["kernel"])
         (N, U), D, kind = dz.shape, len(kernel), dz.dtype
         dx = self.array("dx", (N, D), kind) if needs_dx else _nothing(2, kind.char)
         dbias = grads["bias"] if self.dense.use_bias else _nothing(1, kind.char)
@@ -227,8 +226,8 @@ class ConvStep(Step):
             argmax = self.array("argmax", shape, np.uint8)
         bias = _zeros(F, x.dtype.char)
         if conv.use_bias:
-            bias = np.ascontiguousarray(conv.params["bias"])
-        kernel = np.ascontiguousarray(conv.params["kernel"]).reshape(-1, F)
+            bias = self.own(conv.params["bias"])
+        kernel = self.own(conv.params["kernel"]).reshape(-1, F)
         x, where = flat(x), known.windows
         workers = workers_for(N * where.starts.size * kernel.size)
         convolution.conv_forward(x, rows, where, kernel, bias, self.relu, y, argmax, workers)
@@ -258,7 +257,7 @@ class ConvStep(Step):
     def backward(self, dy: Array, needs_dx: bool) -> Array | None:
         conv, kept = self.conv, self.saved
         dy = self.own(dy)
-        kernel, kind, N = np.ascontiguousarray(conv.params["kernel"]), dy.dtype, len(dy)
+        kernel, kind, N = self.own(conv.params["kernel"]), dy.dtype, len(dy)
         taps = kernel.reshape(-1, kernel.shape[-1])
         dkernel = conv.grads["kernel"].reshape(taps.shape)
         dbias = conv.grads["bias"] if conv.use_bias else _nothing(1, kind.char)

@@ -119,9 +119,7 @@ def make_tile(
     return tile  # type: ignore[no-any-return]
 
 
-def make_packed_tile(
-    rows: int, vectors: int, vector_bytes: int, adds: bool = False
-) -> Callable[..., None]:
+def make_packed_tile(rows: int, vectors: int, vector_bytes: int) -> Callable[..., None]:
     """The tile for numbers of x that lie in the order in which it reads them (packing.py):
 
     out[out_from + r * step + v] = sum over first <= j < last of
@@ -140,7 +138,7 @@ def make_packed_tile(
         def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
             at = partial(pointer, context, b, signature, arguments)
             emit_tile(
-                b, rows, vectors, vector_bytes, adds,
+                b, rows, vectors, vector_bytes, adds=False,
                 x=at(0), w=at(1, 2), w_at=at(3),
                 first=arguments[4], last=arguments[5], out=at(6, 7), out_step=arguments[8],
             )  # fmt: skip
@@ -259,8 +257,8 @@ def emit_tile(
     """
     lanes, index = Vectors(b, w.type.pointee, vector_bytes), first.type
     places = range(rows * vectors)
-    number = (ir.Constant(index, r) for r in range(rows))
-    x_row = [b.gep(x, [b.load(b.gep(row_at, [r])) if row_at else r]) for r in number]
+    each = (ir.Constant(index, r) for r in range(rows))
+    x_row = [b.gep(x, [b.load(b.gep(row_at, [r])) if row_at else r]) for r in each]
     before = b.basic_block
     nothing, piece, step, after, write, add, more, done = (
         b.append_basic_block(name)
