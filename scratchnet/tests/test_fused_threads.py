@@ -342,7 +342,7 @@ def test_a_region_needs_no_helper_that_cannot_be_started(monkeypatch):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(pool, "_helpers", [])
-    monkeypatch.setattr(pool, "_most", list(pool._most))
+    monkeypatch.setattr(pool, "_most", pool._most)
     monkeypatch.setattr(threading.Thread, "start", refuse)
     keras.set_num_threads(3)
     for _ in range(2):

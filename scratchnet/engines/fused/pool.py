@@ -203,12 +203,13 @@ llvm.add_symbol(PARALLEL, _parallel.address)
 
 _helpers: list[threading.Thread] = []
 _launching = threading.Lock()
-_most = [sys.maxsize]  # helpers that there can be, as far as is known
+_most = sys.maxsize  # helpers that there can be, as far as is known
 
 
 def launch(threads: int) -> None:
     """See to it that there are threads - 1 helpers."""
-    if len(_helpers) >= min(threads - 1, _most[0]):
+    global _most
+    if len(_helpers) >= min(threads - 1, _most):
         return
     with _launching:
         while len(_helpers) < threads - 1:
@@ -217,17 +218,17 @@ def launch(threads: int) -> None:
             try:
                 helper.start()
             except RuntimeError:  # no more threads for this process: a region needs no helper
-                _most[0] = len(_helpers)
+                _most = len(_helpers)
                 return
             _helpers.append(helper)
 
 
 def _after_fork() -> None:
     """A forked process has this thread alone: the helpers are gone, and the board is clean."""
-    global _launching
+    global _launching, _most
     _launching = threading.Lock()  # another thread may have held it
     _helpers.clear()
-    _most[0] = sys.maxsize
+    _most = sys.maxsize
     _board[:] = 0
     _c.pthread_mutex_init(_lock, None)
     _c.pthread_cond_init(_bell, None)

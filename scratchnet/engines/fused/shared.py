@@ -70,7 +70,7 @@ def _rewritten(function: Any) -> str:
     """The source of a function of engines/loops, and of the kernel, as above."""
     (definition,) = ast.parse(inspect.getsource(function)).body
     assert isinstance(definition, ast.FunctionDef)
-    *before, loop = definition.body[1:]  # behind the docstring
+    *before, loop = definition.body
     if not isinstance(loop, ast.For) or not ast.unparse(loop.iter).startswith("prange("):
         raise ValueError(expected("share_out", "the loop at the end", ast.unparse(loop)))
     assert isinstance(loop.iter, ast.Call)

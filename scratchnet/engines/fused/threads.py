@@ -34,6 +34,7 @@ from numba.extending import intrinsic
 from scratchnet.engines.fused.pool import PARALLEL, launch
 from scratchnet.engines.fused.tile import pointer
 from scratchnet.engines.threads import get_num_threads
+from scratchnet.errors import expected
 
 __all__ = ["compiled", "draw", "inner", "share", "tasks", "workers_for"]
 
@@ -41,7 +42,9 @@ __all__ = ["compiled", "draw", "inner", "share", "tasks", "workers_for"]
 ALONE = 500_000
 
 
-FAILED = "Engine 'fused': a task ended early, most likely for want of memory."
+FAILED = expected(
+    "Engine 'fused'", "memory for every task", "none: a task ended early", "Try smaller batches."
+)
 
 # without the interpreter's lock; without the functions that C code, and Python, would call
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
