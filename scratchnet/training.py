@@ -31,9 +31,13 @@ __all__ = ["Trainer"]
 
 # what of a layer decides how it is done; attrgetter reads it all in one call
 _MATTERS = attrgetter("trainable", "activity_regularizer", "input_shape", "_activation")
-SMALL = 4096  # numbers of x: below, BLAS sets no threads to work
 # what a subclass of a Keras model may write to change its training
 KERAS_HOOKS = ("call", "compute_loss", "compute_metrics", "train_step", "test_step", "predict_step")
+
+
+def _apart(y: Array, x: Array) -> Array:
+    """y, which nobody changes who changes x: layers may hand on what they are given."""
+    return y.copy() if np.may_share_memory(y, x) else y
 
 
 class Trainer(Steps):
@@ -366,8 +370,13 @@ class Trainer(Steps):
     ) -> Array:
         """The output for all rows of x."""
         refuse(f"{self.owner}.predict", steps=(steps, None))
+        size = data.batch_size(f"{self.owner}.predict", batch_size)
+        if isinstance(verbose, int) and verbose == 0 and not callbacks:  # nobody looks on
+            y = self._predict_checked(x)
+            if y is not None:
+                return y  # type: ignore[no-any-return]
         batches = data.check(self, x)
-        batches.batch_size = data.batch_size(f"{self.owner}.predict", batch_size)
+        batches.batch_size = size
         self.build((None, *batches.x.shape[1:]))
         calls = self._callbacks(callbacks, verbose, 1, len(batches))
         doer, outputs = self._steps(), []
@@ -415,17 +424,23 @@ class Trainer(Steps):
 
     def predict_on_batch(self: Any, x: Any) -> Array:
         """The output for this batch."""
-        # for one image the checks of `data.check` and `_steps` take longer than the network
-        if self._plan is not None and type(x) is np.ndarray:
-            (engine, *_), steps, (dtype, shape) = self._plan
-            known = x.dtype == dtype and x.shape[1:] == shape and 0 < x.size <= SMALL
-            if known and engine == engines.get_engine():
-                y = steps.predict_checked(x)
-                if y is not None:
-                    return y  # type: ignore[no-any-return]
+        y = self._predict_checked(x)
+        if y is not None:
+            return y  # type: ignore[no-any-return]
         batch = data.check(self, x)
         self.build((None, *batch.x.shape[1:]))
-        return self._steps().predict(batch)  # type: ignore[no-any-return]
+        return _apart(self._steps().predict(batch), batch.source)
+
+    def _predict_checked(self: Any, x: Any) -> Array | None:
+        """The output for x where that is known to be right without `data.check`, which looks at all
+        of x first: for one image, or one layer, that takes as long as the network."""
+        if self._plan is not None and type(x) is np.ndarray:
+            (engine, *_), steps, (dtype, shape) = self._plan
+            known = x.dtype == dtype and x.shape[1:] == shape and x.size > 0
+            if known and engine == engines.get_engine():
+                y = steps.predict_checked(x)
+                return y if y is None else _apart(y, x)
+        return None
 
     def _flat(self, logs: dict[str, float], return_dict: bool) -> Any:
         """A dict, or the values in the order of metrics_names, a single one alone."""

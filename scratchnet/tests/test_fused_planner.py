@@ -9,7 +9,7 @@ import scratchnet as keras
 from scratchnet import data, losses
 from scratchnet.data import Batches
 from scratchnet.engines import engine
-from scratchnet.engines.fused import planner
+from scratchnet.engines.fused import few, planner
 from scratchnet.engines.fused.planner import Plan, merge, plan
 from scratchnet.engines.fused.steps import ConvStep, DenseStep, PlainStep
 from scratchnet.layers import (
@@ -737,3 +737,59 @@ def test_the_most_windows_of_a_cell_leave_room_for_dead():
     from scratchnet.engines.fused.cells import DEAD
 
     assert planner.MOST_WINDOWS <= DEAD == np.iinfo(np.uint8).max
+
+
+ENDS = {
+    "softmax": [Dense(10, activation="softmax")],
+    "linear": [Dense(3)],
+    "many units": [Flatten(), Dropout(0.5), Dense(40)],
+    "many classes": [Dense(40, activation="softmax")],
+    "relu": [Dense(10, activation="relu")],
+    "relu below": [Dense(20, activation="relu"), Dense(10, activation="softmax")],
+}
+
+
+@pytest.mark.parametrize("weights", [-1.0, 0.0, "mixed"])
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("end", ENDS)
+def test_predict_refuses_what_is_not_finite_wherever_it_stands(end, bad, weights):
+    model = flat_model(*ENDS[end], loss="categorical_crossentropy")
+    if weights != "mixed":
+        model.set_weights([np.full(w.shape, weights) for w in model.get_weights()])
+    x = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    model.predict(x, verbose=0)
+    for row in (0, 17, 49):
+        broken = x.copy()
+        broken[row, 5] = bad
+        with pytest.raises(ValueError, match=rf"finite numbers in x, got .* at \({row}, 5\)"):
+            model.predict(broken, verbose=0)
+
+
+def test_weights_that_are_not_finite_are_no_error():
+    model = flat_model(Dense(3), loss="mse")
+    x = np.ones((50, 8), np.float32)
+    model.predict(x, verbose=0)
+    kernel, bias = model.get_weights()
+    kernel[0, 1] = np.inf
+    model.set_weights([kernel, bias])
+    assert np.isinf(model.predict(x, verbose=0)).all(axis=0).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("n", [1, 5, 64, 65, 200])
+@pytest.mark.parametrize("end", ENDS)
+def test_predict_looks_at_the_input_or_at_the_output_alike(end, n, monkeypatch):
+    model = flat_model(*ENDS[end], loss="categorical_crossentropy")
+    x = np.random.default_rng(0).normal(size=(n, 8)).astype(np.float32)
+    wanted = model.predict(x, verbose=0)  # there is no plan yet
+    got = model.predict(x, verbose=0)
+    assert np.array_equal(got, wanted)
+    assert not np.shares_memory(got, model.predict(x, verbose=0))
+    checked = []
+    monkeypatch.setattr(data, "check", lambda *a: checked.append(a))
+    if n > few.FEW and not end.startswith("relu"):
+        assert np.array_equal(model.predict(x, verbose=0), wanted)
+        assert not checked
+        monkeypatch.setattr(planner, "NUMBERS_AT_ONCE", 80)  # of more, no more at once
+        with pytest.raises(AttributeError):
+            model.predict(np.tile(x, (20, 1)), verbose=0)
+        assert checked

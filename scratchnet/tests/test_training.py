@@ -295,6 +295,16 @@ def test_results_come_as_numbers_list_or_dict():
     assert model.predict_on_batch(x).shape == (7, 3)
 
 
+def test_predictions_are_nobody_elses_arrays(each_engine):
+    x = np.ones((3, 4), np.float32)
+    for layer in (Activation("linear"), Dropout(0.5)):
+        model = Sequential([Input((4,)), layer])
+        for _ in range(2):  # the second time there is a plan
+            for y in (model.predict_on_batch(x), model.predict(x, verbose=0)):
+                assert np.array_equal(y, x) and not np.shares_memory(y, x)
+        assert np.array_equal(model.predict_on_batch(x.tolist()), x)
+
+
 def test_train_on_batch_is_one_step_of_fit():
     x, y = data()
     one, two = classifier(optimizer="adam"), classifier(optimizer="adam")

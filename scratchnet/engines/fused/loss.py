@@ -13,6 +13,9 @@ from scratchnet.engines.fused.threads import compiled, inner
 __all__ = ["softmax", "softmax_crossentropy"]
 
 
+AT_ONCE = 64  # rows, whose exponentials stay in the cache
+
+
 @inner
 def _exponentials(z, e):
     """e[n, k] = exp(z[n, k] - the largest z of row n); z and e (N, K)"""
@@ -34,14 +37,16 @@ def _exponentials(z, e):
 def softmax(z, y):
     """y[n, k] = exp(z[n, k] - largest) / sum over j of exp(z[n, j] - largest), (N, K) both"""
     N, K = z.shape
-    e = np.empty((N, K), np.float64)
-    _exponentials(z, e)
-    for n in range(N):
-        total = 0.0
-        for k in range(K):
-            total += e[n, k]
-        for k in range(K):
-            y[n, k] = e[n, k] / total
+    e = np.empty((min(N, AT_ONCE), K), np.float64)
+    for begin in range(0, N, AT_ONCE):
+        end = min(begin + AT_ONCE, N)
+        _exponentials(z[begin:end], e[: end - begin])
+        for n in range(begin, end):
+            total = 0.0
+            for k in range(K):
+                total += e[n - begin, k]
+            for k in range(K):
+                y[n, k] = e[n - begin, k] / total
 
 
 @compiled

@@ -22,6 +22,7 @@ import numpy as np
 from scratchnet.activations import linear, relu, softmax
 from scratchnet.data import Batches
 from scratchnet.engines.fused import few
+from scratchnet.engines.fused.elementwise import all_finite
 from scratchnet.engines.fused.steps import ConvStep, DenseStep, PlainStep, Rows, Step, every_row
 from scratchnet.layers.base import ActivatedLayer, Array, Layer
 from scratchnet.layers.convolution import Conv2D
@@ -40,6 +41,7 @@ __all__ = ["Plan", "merge", "plan"]
 
 ACTIVATION = attrgetter("_activation")
 NUMBERS_AT_ONCE = 2**22
+SMALL = 4096  # numbers: BLAS sets no threads to work for fewer
 MOST_WINDOWS = 250  # of a pooling cell: which one it was is kept in a byte
 
 
@@ -101,6 +103,11 @@ class Plan(StepByStep):
         super().__init__(model)
         self.steps, self.few = steps, few.gather(steps)
         self.made_for = [*model._layers, *map(ACTIVATION, model._layers)]
+        # whether each output is a sum over all of x, or a softmax of such sums: an infinity or NaN
+        # in x then shows there
+        *others, last = steps or [None]
+        self.plain_sums = isinstance(last, DenseStep) and not last.relu
+        self.plain_sums &= all(type(step.layers[0]) in few.UNCHANGING for step in others)
         self.ready = False
 
     def begin(self) -> None:
@@ -179,7 +186,12 @@ class Plan(StepByStep):
             # nothing else of the layers decides what a prediction is, but their arrays
             if self.made_for == [*self.model._layers, *map(ACTIVATION, self.model._layers)]:
                 return step.run(x, every_row(len(x)), check=True)
-        elif self.model._steps() is self and isfinite(np.vdot(x, x)):
+        elif self.model._steps() is not self or len(x) > self.rows_at_once:
+            return None
+        elif self.plain_sums:
+            y = self.predict(Batches(x))
+            return y if all_finite(y) else None
+        elif x.size <= SMALL and isfinite(np.vdot(x, x)):
             return self.predict(Batches(x))
         return None
 
