@@ -7,10 +7,9 @@ them. So one pass of an optimizer updates the whole model.
 
 from typing import Any
 
-import numpy as np
-
 from scratchnet.errors import expected
 from scratchnet.layers.base import Array, Layer, check_weights
+from scratchnet.utils import aligned
 
 __all__ = ["Parameters"]
 
@@ -37,10 +36,10 @@ class Parameters:
         size = sum(layer.params[key].size for layer, key in arrays)
         trained = sum(layer.params[key].size for layer, key in arrays if self.trains(layer))
         if self._parameters is not None and trained == self.trainable_size:
-            flat = self._parameters
-            if all(layer.params[key].base is flat for layer, key in arrays):
+            memory = self._parameters.base  # None in a copy of a model, whose arrays stand alone
+            if memory is not None and all(layer.params[key].base is memory for layer, key in arrays):
                 return
-        parameters, gradients = np.empty(size, self.dtype), np.zeros(size, self.dtype)
+        parameters, gradients = aligned.empty(size, self.dtype), aligned.empty(size, self.dtype)
         start = 0
         for layer, key in arrays:
             old, end = layer.params[key], start + layer.params[key].size

@@ -39,7 +39,8 @@ class StepByStep:
 
     def predict_checked(self, x: Array) -> Array | None:
         """The output for rows of the model's own type and shape, with as few looks around as can
-        be; None where that is not enough, say because a number is infinite or NaN."""
+        be; None where that is not enough, say because a number is infinite or NaN. An array of its
+        own, no view of x."""
         return None
 
     def test(self, batch: Batches) -> tuple[float, Array]:

@@ -35,11 +35,6 @@ _MATTERS = attrgetter("trainable", "activity_regularizer", "input_shape", "_acti
 KERAS_HOOKS = ("call", "compute_loss", "compute_metrics", "train_step", "test_step", "predict_step")
 
 
-def _apart(y: Array, x: Array) -> Array:
-    """y, which nobody changes who changes x: layers may hand on what they are given."""
-    return y.copy() if np.may_share_memory(y, x) else y
-
-
 class Trainer(Steps):
     """The half of Sequential that trains it."""
 
@@ -429,7 +424,9 @@ class Trainer(Steps):
             return y  # type: ignore[no-any-return]
         batch = data.check(self, x)
         self.build((None, *batch.x.shape[1:]))
-        return _apart(self._steps().predict(batch), batch.source)
+        y = self._steps().predict(batch)
+        # layers may hand on what they are given
+        return y.copy() if np.may_share_memory(y, batch.source) else y  # type: ignore[no-any-return]
 
     def _predict_checked(self: Any, x: Any) -> Array | None:
         """The output for x where that is known to be right without `data.check`, which looks at all
@@ -438,8 +435,7 @@ class Trainer(Steps):
             (engine, *_), steps, (dtype, shape) = self._plan
             known = x.dtype == dtype and x.shape[1:] == shape and x.size > 0
             if known and engine == engines.get_engine():
-                y = steps.predict_checked(x)
-                return y if y is None else _apart(y, x)
+                return steps.predict_checked(x)  # type: ignore[no-any-return]
         return None
 
     def _flat(self, logs: dict[str, float], return_dict: bool) -> Any:

@@ -17,6 +17,7 @@ from scratchnet.config import standardize_dtype
 from scratchnet.errors import did_you_mean, expected
 from scratchnet.layers.arguments import numbers, sizes
 from scratchnet.registry import Configurable
+from scratchnet.utils import aligned
 from scratchnet.utils.naming import auto_name
 from scratchnet.utils.options import is_int, plain_name
 
@@ -125,7 +126,8 @@ class Layer(Configurable):
         """Create `params[name]` and its gradient; no initializer is glorot_uniform, as in Keras."""
         initializer = initializers.get("glorot_uniform" if initializer is None else initializer)
         values = initializer(shape, dtype=self.dtype)
-        self.params[name] = np.ascontiguousarray(values, dtype=self.dtype)
+        self.params[name] = aligned.empty(shape, self.dtype)
+        self.params[name][...] = values
         self.grads[name] = np.zeros(shape, self.dtype)
         if regularizer is not None:
             self.regularizers[name] = regularizer

@@ -27,6 +27,7 @@ from scratchnet.optimizers.validation import (
     not_negative,
 )
 from scratchnet.registry import Configurable
+from scratchnet.utils import aligned
 from scratchnet.utils.naming import auto_name
 from scratchnet.utils.options import LARGEST
 from scratchnet.utils.rounding import through_float32
@@ -158,11 +159,10 @@ class Optimizer(Configurable):
         self._dtype = variables[0].dtype if variables else np.dtype(config.floatx())
         # Keras's Constant initializer casts the Python float
         initial = through_float32(self._initial_slot_value())
-        self.slots = {
-            slot: np.full(self._size, initial, self._dtype)
-            for group in self._slot_groups()
-            for slot in group
-        }
+        slots = [slot for group in self._slot_groups() for slot in group]
+        self.slots = {slot: aligned.empty(self._size, self._dtype) for slot in slots}
+        for slot in self.slots.values():
+            slot[:] = initial
         self._clipped: Array | None = None  # where apply_flat puts clipped gradients
         self._trainable_variables, self._names = variables, names
         self.built = True

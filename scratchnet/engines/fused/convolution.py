@@ -28,10 +28,16 @@ from scratchnet.engines.fused.tile import (
     tile_add,
 )
 
-__all__ = ["conv_backward", "conv_dx", "conv_forward", "pooled_backward"]
+__all__ = [
+    "conv_backward",
+    "conv_dx",
+    "conv_forward",
+    "enter",
+    "leave_windows",
+    "pooled_backward",
+]
 
 WINDOWS_OF_A_TASK = 64  # at least: so that few rows of the last tile stay empty
-FEW_WINDOWS = 2 * ROWS
 BLOCKS = 16  # partial sums of dkernel, at most
 FILTERS_OF_A_TASK = 16
 GRADIENTS_OF_A_LIST = 32
@@ -88,7 +94,7 @@ def _panel_tasks(counter, kernel, panels):
 
 
 @inner
-def _leave(block, begin, cells, per_cell, bias, relu, first, y, argmax, row, small):
+def leave_windows(block, begin, cells, per_cell, bias, relu, first, y, argmax, row, small):
     """From the sums of one panel to the output of one image, cell by cell (cells.py)."""
     F = y.shape[1]
     width = row.size
@@ -114,13 +120,11 @@ def _leave(block, begin, cells, per_cell, bias, relu, first, y, argmax, row, sma
 def _forward_tasks(
     counter, x, rows, windows, kernel, panels, bias, relu, images, parts, y, argmax
 ):  # fmt: skip
-    """A task is so many images under a part of the panels. If `panels` is empty it packs them, or
-    reads the kernel where it lies: for so few windows packing is most of the work."""
-    N, (K, F) = rows.size, kernel.shape
+    """A task is so many images under a part of the panels, which it packs if `panels` is empty."""
+    N, K = rows.size, kernel.shape[0]
     width = WIDTH_BYTES // x.itemsize
     total = bias.size // width
-    direct = panels.size == 0 and images * windows.starts.size <= FEW_WINDOWS and F % width == 0
-    own, flat = np.empty((1 if panels.size == 0 else 0, K * width), x.dtype), kernel.reshape(-1)
+    own = np.empty((1 if panels.size == 0 else 0, K * width), x.dtype)
     starts, taps, per_cell = windows.starts, windows.taps, windows.per_cell
     cells = starts.size // per_cell
     room = np.zeros(images * windows.room, x.dtype)
@@ -130,7 +134,7 @@ def _forward_tasks(
             row_at[i * starts.size + s] = i * windows.room + starts[s]
     for r in range(ROWS):  # rows of the last tile that belong to no window
         row_at[images * starts.size + r] = 0
-    w_at = every(F if direct else width, K)
+    w_at = every(width, K)
     block = np.empty((images * starts.size + ROWS) * width, x.dtype)
     row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
     no_argmax = np.empty((0, 0), np.uint8)
@@ -143,15 +147,14 @@ def _forward_tasks(
             enter(x, rows[first + i], windows, room, i * windows.room)
         inside = first
         for p in range(part * total // parts, (part + 1) * total // parts):
-            if own.size and not direct:
+            if own.size:
                 pack_panels(kernel, p * width, own)
-            panel = flat if direct else own[0] if own.size else panels[p]
-            begin = p * width if direct else 0
+            panel = own[0] if own.size else panels[p]
             for t in range(0, here * starts.size, ROWS):
                 at = t * width
-                tile(room, row_at, t, taps, panel, begin, w_at, 0, K, block, at, width)
+                tile(room, row_at, t, taps, panel, 0, w_at, 0, K, block, at, width)
             for i in range(here):
-                _leave(
+                leave_windows(
                     block, i * starts.size * width, cells, per_cell, bias, relu, p * width,
                     y[first + i], argmax[first + i] if argmax.size else no_argmax, row, small,
                 )  # fmt: skip

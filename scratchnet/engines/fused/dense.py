@@ -1,8 +1,8 @@
 """Dense layers through the register tile: bias, activation and dropout on the way out.
 
 Three products, one tile (tile.py). Both sides are packed first (packing.py); what is zero in all
-rows of a tile is left out. Two kinds of product have tiles of their own: a layer of few units, as
-at the end of a classifier (`_narrow`), and a few rows (`dense_few`), whose kernel is not packed.
+rows of a tile is left out. A layer of few units, as at the end of a classifier, has a tile of its
+own (`_narrow`); a prediction of a few rows has kernels of its own (few_rows.py).
 
     forward    y = x @ kernel          tiles of x's rows, panels of the kernel's columns
     dkernel    x.T @ dz                tiles of x's columns, panels of dz's columns
@@ -25,20 +25,16 @@ from scratchnet.engines.fused.packing import (
 )
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
-    BROAD,
     NARROW_BYTES,
     NARROW_ROWS,
-    PIECE,
     ROWS,
     VECTOR_BYTES,
     WIDTH_BYTES,
-    broad_add,
-    broad_tile,
     narrow_tile,
     packed_tile,
 )
 
-__all__ = ["dense_backward", "dense_dx", "dense_few", "dense_forward"]
+__all__ = ["dense_backward", "dense_dx", "dense_forward"]
 
 TILES_OF_A_TASK = 8  # of the rows of dkernel
 NARROW = 16  # units, and fewer
@@ -182,66 +178,6 @@ def dense_forward(x, rows, kernel, bias, relu, keep, scale, y, workers):
     total = -(-U // width)
     panels = np.empty((total if total < FEW_PANELS else 0, D * width), sums)
     _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, panels)
-
-
-@tasks
-def _few_tasks(counter, values, w_at, count, kernel, parts, bias, relu, z):
-    """A task is a part of the columns. PIECE rows of the kernel are read at a time, in which the
-    columns of a part lie side by side."""
-    U, lanes = z.size, BROAD * VECTOR_BYTES // kernel.itemsize
-    row_at, x_at = np.zeros(1, np.intp), every(1, count)
-    out, zero = np.empty(lanes, z.dtype), z.dtype.type(0)
-    task = draw(counter)
-    while task < parts:
-        begin, end = task * U // parts, (task + 1) * U // parts
-        z[begin:end] = zero
-        whole = begin + (end - begin) // lanes * lanes
-        for j in range(0, count, PIECE):
-            last = min(j + PIECE, count)
-            for u in range(begin, whole, lanes):
-                broad_add(values, row_at, 0, x_at, kernel, u, w_at, j, last, z, u, 0)
-        if whole < end:  # a last tile, which does some columns once more
-            first = end - lanes
-            broad_tile(values, row_at, 0, x_at, kernel, first, w_at, 0, count, out, 0, 0)
-            for u in range(whole, end):
-                z[u] = out[u - first]
-        for u in range(begin, end):
-            v = z[u] + bias[u]
-            z[u] = zero if relu and v <= 0 else v
-        task = draw(counter)
-
-
-@compiled
-def dense_few(x, rows, kernel, bias, relu, y, workers):
-    """dense_forward for a few rows: the kernel is read where it lies, and only for x that is not 0.
-
-    Packing a kernel costs as much as multiplying it with ROWS rows.
-    """
-    D, U = kernel.shape
-    lanes = BROAD * VECTOR_BYTES // kernel.itemsize
-    values, w_at = np.empty(D + 1, x.dtype), np.empty(D + 1, np.intp)
-    flat, zero = kernel.reshape(-1), kernel.dtype.type(0)
-    total = np.empty(U if U < lanes else 0, np.float64)  # too few columns for a tile
-    counters = np.zeros((rows.size, 8), np.intp)
-    parts = min(workers, U // lanes)
-    for n in range(rows.size):
-        row, z = x[rows[n]], y[n]
-        count = 0
-        for d in range(D):
-            values[count] = row[d]
-            w_at[count] = d * U
-            count += row[d] != 0
-        if parts:
-            share(parts, _few_tasks, (counters[n], values, w_at, count, flat, parts, bias, relu, z))
-            continue
-        total[:] = 0
-        for j in range(count):
-            line, value = flat[w_at[j] : w_at[j] + U], np.float64(values[j])
-            for u in range(U):
-                total[u] += value * line[u]
-        for u in range(U):
-            v = kernel.dtype.type(total[u]) + bias[u]
-            z[u] = zero if relu and v <= 0 else v
 
 
 @tasks

@@ -2,11 +2,12 @@
 
 One image is so little work that Python takes as long between two steps as a step itself. So what
 the steps are is written down once, as a table of numbers and addresses, and compiled code walks
-through it. A kernel is read where it lies: to pack it would cost more than to multiply it.
+through it (few_rows.py has the products).
 """
 
 from collections.abc import Iterator, Sequence
 from math import prod
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -18,18 +19,15 @@ from numpy.typing import NDArray
 
 from scratchnet.activations import softmax
 from scratchnet.engines.fused import loss
-from scratchnet.engines.fused.convolution import conv_forward
-from scratchnet.engines.fused.dense import dense_few
 from scratchnet.engines.fused.elementwise import is_finite
+from scratchnet.engines.fused.few_rows import conv_few, dense_few
 from scratchnet.engines.fused.packing import every
 from scratchnet.engines.fused.steps import (
-    NO_ARGMAX,
     ConvStep,
     DenseStep,
     Rows,
     Step,
     every_row,
-    flat,
 )
 from scratchnet.engines.fused.threads import compiled, workers_for
 from scratchnet.engines.fused.windows import Windows
@@ -79,11 +77,11 @@ def _at(typingctx: Any, address: Any) -> Any:
 
 
 @compiled
-def predict_few(table, x, rows, y, no_argmax, check, workers):
+def predict_few(table, x, rows, y, convolves, check, workers):
     """y[n] = what the steps in the table make of x[rows[n]]; returns whether it was done
 
     table (steps,) of LINE   x (M, numbers), of which rows (N,) are taken   y (N, outputs)
-    no_argmax    for conv_forward; None where there is no convolution: nothing of it is compiled
+    convolves    True; or None where there is no convolution: nothing of it is compiled
     check        whether to do nothing where a number is infinite or NaN
     """
     N = rows.size
@@ -102,7 +100,7 @@ def predict_few(table, x, rows, y, no_argmax, check, workers):
         bias = carray(_at(step.bias), (step.units,), x.dtype)
         if step.kind == DENSE:
             dense_few(x, rows, kernel, bias, relu, out, crew)
-        elif no_argmax is not None:
+        elif convolves is not None:
             starts = carray(_at(step.starts), (step.windows,), np.intp)
             taps = carray(_at(step.taps), (step.inputs,), np.intp)
             windows = Windows(
@@ -110,7 +108,7 @@ def predict_few(table, x, rows, y, no_argmax, check, workers):
                 starts, taps, step.per_cell, step.R, step.row_gap, step.row_length,
             )  # fmt: skip
             cells = out.reshape(N, step.windows // step.per_cell, step.units)
-            conv_forward(x, rows, windows, kernel, bias, relu, cells, no_argmax, crew)
+            conv_few(x, rows, windows, kernel, bias, relu, cells, crew)
         x, rows = out, every(1, N)
     return True
 
@@ -142,9 +140,9 @@ class FewSteps(Step):
         if not table.plain:
             return None if check else self._one_by_one(x, rows)
         y = np.empty((rows.size, table.outputs), x.dtype)
-        x = x if x.ndim == 2 else flat(x)
+        x = x if x.ndim == 2 else x.reshape(len(x), table.inputs)
         workers = workers_for(rows.size * table.work)
-        if not predict_few(table.lines, x, rows, y, table.no_argmax, check, workers):
+        if not predict_few(table.lines, x, rows, y, table.convolves, check, workers):
             return None
         return y if len(table.shape) == 1 else y.reshape(-1, *table.shape)
 
@@ -158,7 +156,8 @@ class FewSteps(Step):
 class Table:
     """What FewSteps hands over for rows of one shape.
 
-    lines, no_argmax    for predict_few
+    lines, convolves    for predict_few
+    inputs, outputs     numbers that go in and come out, for one row
     shape               of what leaves the steps, for one row
     plain               whether all arrays lie as they must for compiled code
     work                of all lines
@@ -166,7 +165,9 @@ class Table:
 
     def __init__(self, steps: Sequence[Step], shape: tuple[int, ...], dtype: Any) -> None:
         self.dtype, self.shape, self.plain = np.dtype(dtype), shape, True
-        self._arrays: list[tuple[Any, str, Array]] = []  # layer, name, array
+        self.inputs = prod(shape)
+        self._weights: list[tuple[Any, str]] = []  # layer, name
+        self._arrays: list[Array] = []
         self._others: list[NDArray[Any]] = []  # that must live as long as their addresses
         lines: list[dict[str, int]] = []
         for step in steps:
@@ -176,12 +177,13 @@ class Table:
             for name, number in numbers.items():
                 line[name] = number
         self.outputs = prod(self.shape)
-        self.no_argmax = NO_ARGMAX if CONVOLUTION in self.lines["kind"] else None
+        self.convolves = True if CONVOLUTION in self.lines["kind"] else None
         self.work = int(self.lines["work"].sum())
 
     def holds(self) -> bool:
         """Whether the layers still have the arrays whose addresses are in the table."""
-        return all(layer.params[name] is array for layer, name, array in self._arrays)
+        arrays = [layer.params[name] for layer, name in self._weights]
+        return all(map(is_, arrays, self._arrays))
 
     def _lines(self, step: Step) -> Iterator[dict[str, int]]:
         """The lines of one step; `shape` becomes that of its output."""
@@ -214,12 +216,14 @@ class Table:
         self, layer: Any, inputs: int, units: int, times: int, relu: bool
     ) -> dict[str, int]:
         kernel, bias = layer.params["kernel"], layer.params.get("bias")
-        self._arrays.append((layer, "kernel", kernel))
+        self._weights.append((layer, "kernel"))
+        self._arrays.append(kernel)
         if bias is None:
             bias = np.zeros(units, self.dtype)
             self._others.append(bias)
         else:
-            self._arrays.append((layer, "bias", bias))
+            self._weights.append((layer, "bias"))
+            self._arrays.append(bias)
         for array, size in ((kernel, inputs * units), (bias, units)):
             fits = array.dtype == self.dtype and array.size == size
             self.plain = self.plain and fits and array.flags.c_contiguous

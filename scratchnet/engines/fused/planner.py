@@ -192,7 +192,7 @@ class Plan(StepByStep):
             y = self.predict(Batches(x))
             return y if all_finite(y) else None
         elif x.size <= SMALL and isfinite(np.vdot(x, x)):
-            return self.predict(Batches(x))
+            return self.predict(Batches(x.copy()))  # layers may hand on what they are given
         return None
 
     def test(self, batch: Batches) -> tuple[float, Array]:

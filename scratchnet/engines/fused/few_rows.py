@@ -1,0 +1,172 @@
+"""Dense layers and convolutions for a few rows: where to prepare costs as much as to multiply.
+
+To pack a kernel costs as much as to multiply it with ROWS rows. So it is read where it lies, by a
+tile of one row that is BROAD vectors wide, PIECE rows of the kernel at a time: they stay in the
+nearest cache until every row, or every window, has had them. Only a convolution with many windows
+has its kernel packed, each panel once for all images. An image without padding is not copied.
+"""
+
+import numpy as np
+
+from scratchnet.engines.fused.convolution import enter, leave_windows
+from scratchnet.engines.fused.packing import every, pack_panels
+from scratchnet.engines.fused.threads import compiled, draw, share, tasks
+from scratchnet.engines.fused.tile import (
+    BROAD,
+    PIECE,
+    ROWS,
+    VECTOR_BYTES,
+    WIDTH_BYTES,
+    broad_add,
+    broad_tile,
+    tile,
+)
+
+__all__ = ["conv_few", "dense_few"]
+
+FEW_WINDOWS = 2 * ROWS  # windows for which a kernel is not packed, at most
+
+
+@tasks
+def _product_tasks(counter, x, row_at, x_at, count, kernel, w_at, parts, z):
+    """z[r, u] = sum over j < count of x[row_at[r] + x_at[j]] * kernel[w_at[j] + u]
+
+    A task is a part of the columns: at least as many as a broad tile has.
+    """
+    R, U = z.shape
+    lanes = BROAD * VECTOR_BYTES // kernel.itemsize
+    z, zero = z.reshape(-1), z.dtype.type(0)
+    # in memory of its own: a cache line that two threads write to goes back and forth between them
+    sums, out = np.empty(R * U, z.dtype), np.empty(lanes, z.dtype)
+    task = draw(counter)
+    while task < parts:
+        begin, end = task * U // parts, (task + 1) * U // parts
+        whole = begin + (end - begin) // lanes * lanes
+        for r in range(R):
+            sums[r * U + begin : r * U + whole] = zero
+        for j in range(0, count, PIECE):
+            last = min(j + PIECE, count)
+            for r in range(R):
+                for u in range(begin, whole, lanes):
+                    broad_add(x, row_at, r, x_at, kernel, u, w_at, j, last, sums, r * U + u, 0)
+        for r in range(R):
+            for u in range(r * U + begin, r * U + whole):
+                z[u] = sums[u]
+            if whole < end:  # a last tile, which does some columns once more
+                first = end - lanes
+                broad_tile(x, row_at, r, x_at, kernel, first, w_at, 0, count, out, 0, 0)
+                for u in range(whole, end):
+                    z[r * U + u] = out[u - first]
+        task = draw(counter)
+
+
+@compiled
+def dense_few(x, rows, kernel, bias, relu, y, workers):
+    """dense_forward (dense.py) for a few rows, each of which takes the rows of the kernel alone
+    that it does not multiply by 0."""
+    D, U = kernel.shape
+    lanes = BROAD * VECTOR_BYTES // kernel.itemsize
+    values, w_at = np.empty(D + 1, x.dtype), np.empty(D + 1, np.intp)
+    row_at, x_at = np.zeros(1, np.intp), every(1, D)
+    flat, zero = kernel.reshape(-1), kernel.dtype.type(0)
+    total = np.empty(U if U < lanes else 0, np.float64)  # too few columns for a tile
+    counters = np.zeros((rows.size, 8), np.intp)
+    parts = min(workers, U // lanes)
+    for n in range(rows.size):
+        row, z = x[rows[n]], y[n]
+        count = 0
+        for d in range(D):
+            values[count] = row[d]
+            w_at[count] = d * U
+            count += row[d] != 0
+        if parts:
+            share(
+                parts,
+                _product_tasks,
+                (counters[n], values, row_at, x_at, count, flat, w_at, parts, y[n : n + 1]),
+            )
+            for u in range(U):
+                v = z[u] + bias[u]
+                z[u] = zero if relu and v <= 0 else v
+            continue
+        total[:] = 0
+        for j in range(count):
+            line, value = flat[w_at[j] : w_at[j] + U], np.float64(values[j])
+            for u in range(U):
+                total[u] += value * line[u]
+        for u in range(U):
+            v = kernel.dtype.type(total[u]) + bias[u]
+            z[u] = zero if relu and v <= 0 else v
+
+
+@tasks
+def _panel_tasks(counter, x, rows, windows, kernel, bias, relu, y):
+    """A task is a panel of the kernel, for all images. `bias` has a number for every column of the
+    panels."""
+    K = kernel.shape[0]
+    width = WIDTH_BYTES // x.itemsize
+    starts, per_cell, padded = windows.starts, windows.per_cell, windows.room != x.shape[1]
+    n = max(starts.size, ROWS)
+    row_at = starts
+    if starts.size < ROWS:  # the last windows of the only tile are nobody's
+        row_at = np.zeros(ROWS, np.intp)
+        row_at[: starts.size] = starts
+    panels, w_at = np.empty((1, K * width), x.dtype), every(width, K)
+    room, block = np.zeros(windows.room if padded else 0, x.dtype), np.empty(n * width, x.dtype)
+    row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
+    no_argmax = np.empty((0, 0), np.uint8)
+    p = draw(counter)
+    while p * width < bias.size:
+        pack_panels(kernel, p * width, panels)
+        for i in range(rows.size):
+            image = x[rows[i]]
+            if padded:
+                enter(x, rows[i], windows, room, 0)
+                image = room
+            for t in range(0, n, ROWS):
+                first = min(t, n - ROWS)  # the last tile does some windows once more
+                at = first * width
+                tile(image, row_at, first, windows.taps, panels[0], 0, w_at, 0, K, block, at, width)
+            leave_windows(
+                block, 0, starts.size // per_cell, per_cell, bias, relu, p * width,
+                y[i], no_argmax, row, small,
+            )  # fmt: skip
+        p = draw(counter)
+
+
+@compiled
+def conv_few(x, rows, windows, kernel, bias, relu, y, workers):
+    """conv_forward (convolution.py) for a few images, of which nobody asks which window of a cell
+    was the largest."""
+    N, (K, F) = rows.size, kernel.shape
+    n, per_cell, padded = windows.starts.size, windows.per_cell, windows.room != x.shape[1]
+    lanes = BROAD * VECTOR_BYTES // kernel.itemsize
+    counter = np.zeros(8, np.intp)
+    if N * n > FEW_WINDOWS or F < lanes:
+        width = WIDTH_BYTES // x.itemsize
+        whole = np.zeros((F + width - 1) // width * width, x.dtype)
+        whole[:F] = bias
+        share(workers, _panel_tasks, (counter, x, rows, windows, kernel, whole, relu, y))
+        return
+    room = np.zeros(N * windows.room if padded else 0, x.dtype)
+    images = room if padded else x.reshape(-1)
+    row_at, z, zero = np.empty(N * n, np.intp), np.empty((N * n, F), x.dtype), x.dtype.type(0)
+    for i in range(N):
+        begin = (i if padded else rows[i]) * windows.room
+        if padded:
+            enter(x, rows[i], windows, room, begin)
+        for s in range(n):
+            row_at[i * n + s] = begin + windows.starts[s]
+    parts = max(1, min(workers, F // lanes))
+    flat, w_at = kernel.reshape(-1), every(F, K)
+    share(parts, _product_tasks, (counter, images, row_at, windows.taps, K, flat, w_at, parts, z))
+    cells = n // per_cell
+    for i in range(N):
+        for cell in range(cells):
+            first, target = (i * cells + cell) * per_cell, y[i, cell]
+            for f in range(F):
+                largest = z[first, f] + bias[f]
+                for a in range(1, per_cell):
+                    v = z[first + a, f] + bias[f]
+                    largest = v if v > largest else largest
+                target[f] = zero if relu and largest <= 0 else largest
