@@ -36,8 +36,10 @@ class Parameters:
         size = sum(layer.params[key].size for layer, key in arrays)
         trained = sum(layer.params[key].size for layer, key in arrays if self.trains(layer))
         if self._parameters is not None and trained == self.trainable_size:
-            memory = self._parameters.base  # None in a copy of a model, whose arrays stand alone
-            if memory is not None and all(layer.params[key].base is memory for layer, key in arrays):
+            memory = self._parameters.base
+            bases = [layer.params[key].base for layer, key in arrays]
+            # None in a copy of a model: there each array stands alone
+            if memory is not None and all(base is memory for base in bases):
                 return
         parameters, gradients = aligned.empty(size, self.dtype), aligned.empty(size, self.dtype)
         start = 0

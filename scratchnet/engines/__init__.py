@@ -17,8 +17,8 @@ contract below, with the same names and signatures as every other engine:
 `plan(model)` besides, which says who does the steps of a model, and `all_finite(x)`.
 
 Choose with `scratchnet.set_engine(name)`, `with scratchnet.engine(name):` or the variable
-SCRATCHNET_ENGINE. Everything else calls `ops.<function>(...)` and never asks which engine is
-running.
+SCRATCHNET_ENGINE, which is read once. Everything else calls `ops.<function>(...)` and never asks
+which engine is running.
 """
 
 import os
@@ -45,7 +45,8 @@ JIT = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 RUNNABLE = [name for name in ENGINES if JIT or name != "fused"]
 DEFAULT = RUNNABLE[-1]
 
-_default: list[str | None] = [None]  # what set_engine said; None until somebody says something
+# what set_engine said, or the environment; None until somebody says something, or asks
+_default: list[str | None] = [None]
 _scoped: ContextVar[str | None] = ContextVar("engine", default=None)
 
 
@@ -57,7 +58,10 @@ def _known(name: str) -> str:
 
 def get_engine() -> str:
     """The engine in use: by the innermost `with engine(...)`, set_engine or the environment."""
-    return _scoped.get() or _default[0] or _known(os.environ.get("SCRATCHNET_ENGINE") or DEFAULT)
+    name = _scoped.get() or _default[0]
+    if name is None:
+        name = _default[0] = _known(os.environ.get("SCRATCHNET_ENGINE") or DEFAULT)
+    return name
 
 
 def set_engine(name: str) -> None:

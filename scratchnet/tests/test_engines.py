@@ -217,6 +217,8 @@ def test_engine_is_chosen_by_scope_then_by_set_engine_then_by_the_environment(mo
     monkeypatch.delenv("SCRATCHNET_ENGINE", raising=False)
     assert get_engine() == ("fused" if engines.JIT else "numba")
     monkeypatch.setenv("SCRATCHNET_ENGINE", "loops")
+    assert get_engine() == ("fused" if engines.JIT else "numba")  # who has asked has decided
+    monkeypatch.setattr(engines, "_default", [None])
     assert get_engine() == "loops"
     set_engine("numpy")
     assert get_engine() == scratchnet.get_engine() == "numpy"

@@ -301,7 +301,8 @@ def test_predictions_are_nobody_elses_arrays(each_engine):
         model = Sequential([Input((4,)), layer])
         for _ in range(2):  # the second time there is a plan
             for y in (model.predict_on_batch(x), model.predict(x, verbose=0)):
-                assert np.array_equal(y, x) and not np.shares_memory(y, x)
+                assert np.array_equal(y, x)
+                assert not np.shares_memory(y, x)
         assert np.array_equal(model.predict_on_batch(x.tolist()), x)
 
 

@@ -7,7 +7,6 @@ through it (few_rows.py has the products).
 
 from collections.abc import Iterator, Sequence
 from math import prod
-from operator import is_
 from typing import Any
 
 import numpy as np
@@ -132,10 +131,12 @@ class FewSteps(Step):
 
     def run(self, x: Array, rows: Rows, check: bool) -> Array | None:
         """The output for x[rows]; with `check` None where a number of them is infinite or NaN, or
-        may be."""
+        the layers are no longer what they were."""
         image = x.shape[1:]
         table = self._tables.get(image)
         if table is None or table.dtype != x.dtype or not table.holds():
+            if check:
+                return None
             table = self._tables[image] = Table(self.steps, image, x.dtype)
         if not table.plain:
             return None if check else self._one_by_one(x, rows)
@@ -166,8 +167,7 @@ class Table:
     def __init__(self, steps: Sequence[Step], shape: tuple[int, ...], dtype: Any) -> None:
         self.dtype, self.shape, self.plain = np.dtype(dtype), shape, True
         self.inputs = prod(shape)
-        self._weights: list[tuple[Any, str]] = []  # layer, name
-        self._arrays: list[Array] = []
+        self._used: list[tuple[Any, ...]] = []  # layer, activation, kernel, bias
         self._others: list[NDArray[Any]] = []  # that must live as long as their addresses
         lines: list[dict[str, int]] = []
         for step in steps:
@@ -182,8 +182,13 @@ class Table:
 
     def holds(self) -> bool:
         """Whether the layers still have the arrays whose addresses are in the table."""
-        arrays = [layer.params[name] for layer, name in self._weights]
-        return all(map(is_, arrays, self._arrays))
+        for layer, activation, kernel, bias in self._used:
+            params = layer.params
+            if params["kernel"] is not kernel or params.get("bias") is not bias:
+                return False
+            if layer._activation is not activation:
+                return False
+        return True
 
     def _lines(self, step: Step) -> Iterator[dict[str, int]]:
         """The lines of one step; `shape` becomes that of its output."""
@@ -216,14 +221,10 @@ class Table:
         self, layer: Any, inputs: int, units: int, times: int, relu: bool
     ) -> dict[str, int]:
         kernel, bias = layer.params["kernel"], layer.params.get("bias")
-        self._weights.append((layer, "kernel"))
-        self._arrays.append(kernel)
+        self._used.append((layer, layer.activation, kernel, bias))
         if bias is None:
             bias = np.zeros(units, self.dtype)
             self._others.append(bias)
-        else:
-            self._weights.append((layer, "bias"))
-            self._arrays.append(bias)
         for array, size in ((kernel, inputs * units), (bias, units)):
             fits = array.dtype == self.dtype and array.size == size
             self.plain = self.plain and fits and array.flags.c_contiguous

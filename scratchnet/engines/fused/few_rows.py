@@ -10,7 +10,7 @@ import numpy as np
 
 from scratchnet.engines.fused.convolution import enter, leave_windows
 from scratchnet.engines.fused.packing import every, pack_panels
-from scratchnet.engines.fused.threads import compiled, draw, share, tasks
+from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
     BROAD,
     PIECE,
@@ -25,10 +25,29 @@ from scratchnet.engines.fused.tile import (
 __all__ = ["conv_few", "dense_few"]
 
 FEW_WINDOWS = 2 * ROWS  # windows for which a kernel is not packed, at most
+PARTS, WINDOWS_OF_A_PART = 4, 4 * ROWS
+
+
+@inner
+def draw_end(counters, seat, done, total):
+    """The next task, or -1: from the front for the first thread that came, from the end for the
+    others. So each thread has its own end of the kernel in its cache, call after call.
+
+    counters (3, 8)    threads that came; tasks taken; tasks taken from the end
+    seat               what this thread drew from counters[0]
+    done               tasks that this thread has done
+    """
+    if draw(counters[1]) >= total:
+        task = -1
+    elif seat == 0:
+        task = done
+    else:
+        task = total - 1 - draw(counters[2])
+    return task
 
 
 @tasks
-def _product_tasks(counter, x, row_at, x_at, count, kernel, w_at, parts, z):
+def _product_tasks(counters, x, row_at, x_at, count, kernel, w_at, parts, z):
     """z[r, u] = sum over j < count of x[row_at[r] + x_at[j]] * kernel[w_at[j] + u]
 
     A task is a part of the columns: at least as many as a broad tile has.
@@ -38,8 +57,9 @@ def _product_tasks(counter, x, row_at, x_at, count, kernel, w_at, parts, z):
     z, zero = z.reshape(-1), z.dtype.type(0)
     # in memory of its own: a cache line that two threads write to goes back and forth between them
     sums, out = np.empty(R * U, z.dtype), np.empty(lanes, z.dtype)
-    task = draw(counter)
-    while task < parts:
+    seat, done = draw(counters[0]), 0
+    task = draw_end(counters, seat, done, parts)
+    while task >= 0:
         begin, end = task * U // parts, (task + 1) * U // parts
         whole = begin + (end - begin) // lanes * lanes
         for r in range(R):
@@ -57,7 +77,8 @@ def _product_tasks(counter, x, row_at, x_at, count, kernel, w_at, parts, z):
                 broad_tile(x, row_at, r, x_at, kernel, first, w_at, 0, count, out, 0, 0)
                 for u in range(whole, end):
                     z[r * U + u] = out[u - first]
-        task = draw(counter)
+        done += 1
+        task = draw_end(counters, seat, done, parts)
 
 
 @compiled
@@ -70,7 +91,7 @@ def dense_few(x, rows, kernel, bias, relu, y, workers):
     row_at, x_at = np.zeros(1, np.intp), every(1, D)
     flat, zero = kernel.reshape(-1), kernel.dtype.type(0)
     total = np.empty(U if U < lanes else 0, np.float64)  # too few columns for a tile
-    counters = np.zeros((rows.size, 8), np.intp)
+    counters = np.zeros((rows.size, 3, 8), np.intp)
     parts = min(workers, U // lanes)
     for n in range(rows.size):
         row, z = x[rows[n]], y[n]
@@ -100,38 +121,49 @@ def dense_few(x, rows, kernel, bias, relu, y, workers):
 
 
 @tasks
-def _panel_tasks(counter, x, rows, windows, kernel, bias, relu, y):
-    """A task is a panel of the kernel, for all images. `bias` has a number for every column of the
-    panels."""
+def _panel_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
+    """A task is a part of the windows of all images under one panel of the kernel. `bias` has a
+    number for every column of the panels."""
     K = kernel.shape[0]
     width = WIDTH_BYTES // x.itemsize
     starts, per_cell, padded = windows.starts, windows.per_cell, windows.room != x.shape[1]
-    n = max(starts.size, ROWS)
+    cells, total = starts.size // per_cell, parts * bias.size // width
+    most = max(((cells + parts - 1) // parts) * per_cell, ROWS)
     row_at = starts
     if starts.size < ROWS:  # the last windows of the only tile are nobody's
         row_at = np.zeros(ROWS, np.intp)
         row_at[: starts.size] = starts
     panels, w_at = np.empty((1, K * width), x.dtype), every(width, K)
-    room, block = np.zeros(windows.room if padded else 0, x.dtype), np.empty(n * width, x.dtype)
+    room, block = np.zeros(windows.room if padded else 0, x.dtype), np.empty(most * width, x.dtype)
     row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
     no_argmax = np.empty((0, 0), np.uint8)
-    p = draw(counter)
-    while p * width < bias.size:
-        pack_panels(kernel, p * width, panels)
+    packed, entered = -1, -1
+    seat, done = draw(counters[0]), 0
+    task = draw_end(counters, seat, done, total)
+    while task >= 0:
+        p, part = task // parts, task % parts
+        if p != packed:
+            pack_panels(kernel, p * width, panels)
+            packed = p
+        cell, end = part * cells // parts, (part + 1) * cells // parts
+        begin, last = cell * per_cell, max(end * per_cell, ROWS)
         for i in range(rows.size):
             image = x[rows[i]]
             if padded:
-                enter(x, rows[i], windows, room, 0)
+                if i != entered:
+                    enter(x, rows[i], windows, room, 0)
+                    entered = i
                 image = room
-            for t in range(0, n, ROWS):
-                first = min(t, n - ROWS)  # the last tile does some windows once more
-                at = first * width
+            for t in range(begin, last, ROWS):
+                first = min(t, last - ROWS)  # the last tile does some windows once more
+                at = (first - begin) * width
                 tile(image, row_at, first, windows.taps, panels[0], 0, w_at, 0, K, block, at, width)
             leave_windows(
-                block, 0, starts.size // per_cell, per_cell, bias, relu, p * width,
-                y[i], no_argmax, row, small,
+                block, 0, end - cell, per_cell, bias, relu, p * width,
+                y[i, cell:end], no_argmax, row, small,
             )  # fmt: skip
-        p = draw(counter)
+        done += 1
+        task = draw_end(counters, seat, done, total)
 
 
 @compiled
@@ -141,12 +173,13 @@ def conv_few(x, rows, windows, kernel, bias, relu, y, workers):
     N, (K, F) = rows.size, kernel.shape
     n, per_cell, padded = windows.starts.size, windows.per_cell, windows.room != x.shape[1]
     lanes = BROAD * VECTOR_BYTES // kernel.itemsize
-    counter = np.zeros(8, np.intp)
+    counters = np.zeros((3, 8), np.intp)
     if N * n > FEW_WINDOWS or F < lanes:
         width = WIDTH_BYTES // x.itemsize
         whole = np.zeros((F + width - 1) // width * width, x.dtype)
         whole[:F] = bias
-        share(workers, _panel_tasks, (counter, x, rows, windows, kernel, whole, relu, y))
+        parts = max(1, min(PARTS, n // WINDOWS_OF_A_PART, n // per_cell))
+        share(workers, _panel_tasks, (counters, x, rows, windows, kernel, whole, relu, parts, y))
         return
     room = np.zeros(N * windows.room if padded else 0, x.dtype)
     images = room if padded else x.reshape(-1)
@@ -159,7 +192,7 @@ def conv_few(x, rows, windows, kernel, bias, relu, y, workers):
             row_at[i * n + s] = begin + windows.starts[s]
     parts = max(1, min(workers, F // lanes))
     flat, w_at = kernel.reshape(-1), every(F, K)
-    share(parts, _product_tasks, (counter, images, row_at, windows.taps, K, flat, w_at, parts, z))
+    share(parts, _product_tasks, (counters, images, row_at, windows.taps, K, flat, w_at, parts, z))
     cells = n // per_cell
     for i in range(N):
         for cell in range(cells):

@@ -14,7 +14,6 @@ gradients and slots lie flat, and one pass updates them (optimizers/optimizer.py
 
 from itertools import pairwise
 from math import isfinite, prod
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "merge", "plan"]
 
-ACTIVATION = attrgetter("_activation")
 NUMBERS_AT_ONCE = 2**22
 SMALL = 4096  # numbers: BLAS sets no threads to work for fewer
 MOST_WINDOWS = 250  # of a pooling cell: which one it was is kept in a byte
@@ -102,7 +100,7 @@ class Plan(StepByStep):
     def __init__(self, model: "Sequential", steps: list[Step]) -> None:
         super().__init__(model)
         self.steps, self.few = steps, few.gather(steps)
-        self.made_for = [*model._layers, *map(ACTIVATION, model._layers)]
+        self.made_for = list(model._layers)
         # whether each output is a sum over all of x, or a softmax of such sums: an infinity or NaN
         # in x then shows there
         *others, last = steps or [None]
@@ -183,8 +181,8 @@ class Plan(StepByStep):
     def predict_checked(self, x: Array) -> Array | None:
         step = self.few[0] if len(self.few) == 1 and len(x) <= few.FEW else None
         if isinstance(step, few.FewSteps) and x.flags.c_contiguous and x.flags.writeable:
-            # nothing else of the layers decides what a prediction is, but their arrays
-            if self.made_for == [*self.model._layers, *map(ACTIVATION, self.model._layers)]:
+            # what else of the layers decides what a prediction is, `run` looks at
+            if self.model._layers == self.made_for:
                 return step.run(x, every_row(len(x)), check=True)
         elif self.model._steps() is not self or len(x) > self.rows_at_once:
             return None
