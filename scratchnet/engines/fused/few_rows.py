@@ -25,7 +25,7 @@ from scratchnet.engines.fused.tile import (
 __all__ = ["conv_few", "dense_few"]
 
 FEW_WINDOWS = 2 * ROWS  # windows for which a kernel is not packed, at most
-PARTS, WINDOWS_OF_A_PART = 4, 4 * ROWS
+PARTS, WINDOWS_OF_A_PART = 2, 4 * ROWS
 
 
 @inner
@@ -124,7 +124,7 @@ def dense_few(x, rows, kernel, bias, relu, y, workers):
 def _panel_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
     """A task is a part of the windows of all images under one panel of the kernel. `bias` has a
     number for every column of the panels."""
-    K = kernel.shape[0]
+    K, F = kernel.shape
     width = WIDTH_BYTES // x.itemsize
     starts, per_cell, padded = windows.starts, windows.per_cell, windows.room != x.shape[1]
     cells, total = starts.size // per_cell, parts * bias.size // width
@@ -133,7 +133,9 @@ def _panel_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
     if starts.size < ROWS:  # the last windows of the only tile are nobody's
         row_at = np.zeros(ROWS, np.intp)
         row_at[: starts.size] = starts
-    panels, w_at = np.empty((1, K * width), x.dtype), every(width, K)
+    direct = rows.size * starts.size <= FEW_WINDOWS and F % width == 0
+    panels = np.empty((0 if direct else 1, K * width), x.dtype)
+    flat, w_at = kernel.reshape(-1), every(F if direct else width, K)
     room, block = np.zeros(windows.room if padded else 0, x.dtype), np.empty(most * width, x.dtype)
     row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
     no_argmax = np.empty((0, 0), np.uint8)
@@ -142,9 +144,10 @@ def _panel_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
     task = draw_end(counters, seat, done, total)
     while task >= 0:
         p, part = task // parts, task % parts
-        if p != packed:
+        if p != packed and not direct:
             pack_panels(kernel, p * width, panels)
             packed = p
+        panel, w_from = flat if direct else panels[0], p * width if direct else 0
         cell, end = part * cells // parts, (part + 1) * cells // parts
         begin, last = cell * per_cell, max(end * per_cell, ROWS)
         for i in range(rows.size):
@@ -157,7 +160,9 @@ def _panel_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
             for t in range(begin, last, ROWS):
                 first = min(t, last - ROWS)  # the last tile does some windows once more
                 at = (first - begin) * width
-                tile(image, row_at, first, windows.taps, panels[0], 0, w_at, 0, K, block, at, width)
+                tile(
+                    image, row_at, first, windows.taps, panel, w_from, w_at, 0, K, block, at, width
+                )
             leave_windows(
                 block, 0, end - cell, per_cell, bias, relu, p * width,
                 y[i, cell:end], no_argmax, row, small,
@@ -170,36 +175,10 @@ def _panel_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
 def conv_few(x, rows, windows, kernel, bias, relu, y, workers):
     """conv_forward (convolution.py) for a few images, of which nobody asks which window of a cell
     was the largest."""
-    N, (K, F) = rows.size, kernel.shape
-    n, per_cell, padded = windows.starts.size, windows.per_cell, windows.room != x.shape[1]
-    lanes = BROAD * VECTOR_BYTES // kernel.itemsize
+    n, F = windows.starts.size, kernel.shape[1]
     counters = np.zeros((3, 8), np.intp)
-    if N * n > FEW_WINDOWS or F < lanes:
-        width = WIDTH_BYTES // x.itemsize
-        whole = np.zeros((F + width - 1) // width * width, x.dtype)
-        whole[:F] = bias
-        parts = max(1, min(PARTS, n // WINDOWS_OF_A_PART, n // per_cell))
-        share(workers, _panel_tasks, (counters, x, rows, windows, kernel, whole, relu, parts, y))
-        return
-    room = np.zeros(N * windows.room if padded else 0, x.dtype)
-    images = room if padded else x.reshape(-1)
-    row_at, z, zero = np.empty(N * n, np.intp), np.empty((N * n, F), x.dtype), x.dtype.type(0)
-    for i in range(N):
-        begin = (i if padded else rows[i]) * windows.room
-        if padded:
-            enter(x, rows[i], windows, room, begin)
-        for s in range(n):
-            row_at[i * n + s] = begin + windows.starts[s]
-    parts = max(1, min(workers, F // lanes))
-    flat, w_at = kernel.reshape(-1), every(F, K)
-    share(parts, _product_tasks, (counters, images, row_at, windows.taps, K, flat, w_at, parts, z))
-    cells = n // per_cell
-    for i in range(N):
-        for cell in range(cells):
-            first, target = (i * cells + cell) * per_cell, y[i, cell]
-            for f in range(F):
-                largest = z[first, f] + bias[f]
-                for a in range(1, per_cell):
-                    v = z[first + a, f] + bias[f]
-                    largest = v if v > largest else largest
-                target[f] = zero if relu and largest <= 0 else largest
+    width = WIDTH_BYTES // x.itemsize
+    whole = np.zeros((F + width - 1) // width * width, x.dtype)
+    whole[:F] = bias
+    parts = max(1, min(PARTS, n // WINDOWS_OF_A_PART, n // windows.per_cell))
+    share(workers, _panel_tasks, (counters, x, rows, windows, kernel, whole, relu, parts, y))
