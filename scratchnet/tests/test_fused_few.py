@@ -1,5 +1,6 @@
 """Predictions of a few rows: one call for many steps, and when it must not be taken."""
 
+import numba
 import numpy as np
 import pytest
 
@@ -7,11 +8,14 @@ import scratchnet as keras
 from scratchnet import networks
 from scratchnet.engines import engine
 from scratchnet.engines import threads as setting
-from scratchnet.engines.fused import few, planner
+from scratchnet.engines.fused import few, few_rows, planner
 from scratchnet.engines.fused import threads as regions
+from scratchnet.engines.fused.convolution import conv_forward
 from scratchnet.engines.fused.few import FEW, FewSteps, gather
 from scratchnet.engines.fused.planner import Plan, merge
-from scratchnet.engines.fused.steps import ConvStep, PlainStep
+from scratchnet.engines.fused.steps import NO_ARGMAX, ConvStep, PlainStep
+from scratchnet.engines.fused.threads import draw, share
+from scratchnet.engines.fused.windows import windows
 from scratchnet.layers import (
     Activation,
     BatchNormalization,
@@ -143,6 +147,73 @@ def test_the_same_bits_with_any_number_of_threads(name, work_is_shared):
         keras.set_num_threads(threads)
         results += [model.predict_on_batch(x).tobytes() for _ in range(5)]
     assert len(set(results)) == 1
+
+
+# image, kernel, strides, dilation, (top and bottom, left and right), pool, filters
+CONVOLUTIONS = {
+    "one window": ((3, 3, 5), (3, 3), (1, 1), (1, 1), 0, None, 16),
+    "fewer than a tile": ((5, 5, 8), (3, 3), (1, 1), (1, 1), 0, (2, 2), 64),
+    "one tile": ((4, 5, 3), (3, 3), (1, 1), (1, 1), 0, None, 32),
+    "two tiles": ((5, 6, 3), (3, 3), (1, 1), (1, 1), 0, None, 32),
+    "halves of a panel": ((11, 12, 4), (3, 3), (1, 1), (1, 1), 0, (2, 2), 48),
+    "ragged halves": ((11, 14, 1), (4, 3), (1, 1), (1, 1), 0, (3, 2), 16),
+    "few large cells": ((20, 10, 2), (2, 3), (1, 1), (1, 1), 0, (6, 8), 16),
+    "one large cell": ((14, 14, 1), (3, 3), (1, 1), (1, 1), 0, (12, 12), 16),
+    "ragged filters": ((9, 8, 2), (3, 2), (1, 1), (1, 1), 0, (2, 2), 21),
+    "few windows, ragged filters": ((4, 4, 2), (3, 3), (1, 1), (1, 1), 0, (2, 2), 5),
+    "padding": ((9, 8, 2), (3, 3), (1, 1), (1, 1), 1, (2, 2), 32),
+    "padding, few windows": ((2, 2, 6), (3, 3), (1, 1), (1, 1), 1, (2, 2), 32),
+    "strides": ((13, 12, 3), (3, 2), (2, 3), (1, 1), 1, None, 32),
+    "dilation": ((13, 12, 3), (3, 2), (1, 1), (2, 3), 0, None, 32),
+}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("n", range(1, FEW + 1))
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_a_convolution_of_a_few_images_has_the_bits_of_one_of_many(name, n, dtype):
+    image, kernel, strides, dilation, pad, pool, filters = CONVOLUTIONS[name]
+    sides = ((pad, pad), (pad, pad))
+    places = windows(image, sides, kernel, strides, dilation, pool)
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(6, np.prod(image))).astype(dtype)
+    w = rng.normal(size=(places.taps.size, filters)).astype(dtype)
+    bias = rng.normal(size=filters).astype(dtype)
+    rows = np.array([4, 0, 5, 1])[:n]
+    cells = places.starts.size // places.per_cell
+    regions.launch(5)
+    for relu in (False, True):
+        wanted = np.full((n, cells, filters), np.nan, dtype)
+        conv_forward(x, rows, places, w, bias, relu, wanted, NO_ARGMAX, 1)
+        for workers in (1, 2, 5, 5, 5):
+            y = np.full((n, cells, filters), np.nan, dtype)
+            few_rows.conv_few(x, rows, places, w, bias, relu, y, workers)
+            np.testing.assert_array_equal(y, wanted)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+@pytest.mark.parametrize("total", [0, 1, 2, 7, 64])
+def test_tasks_from_both_ends_are_done_once_each(total, threads):
+    @regions.tasks
+    def count(counters, done_by, total):
+        seat, done = draw(counters[0]), 0
+        task = few_rows._draw(counters, seat, done, total)
+        while task >= 0:
+            done_by[task] += 1 + 100 * seat
+            done += 1
+            task = few_rows._draw(counters, seat, done, total)
+
+    @numba.njit
+    def run(done_by, workers):
+        share(workers, count, (np.zeros((3, 8), np.intp), done_by, done_by.size))
+
+    regions.launch(threads)
+    for _ in range(200):
+        done_by = np.zeros(total, np.int64)
+        run(done_by, threads)
+        assert np.all(done_by % 100 == 1)
+        front = done_by // 100 == 0  # of the thread that came first
+        assert np.all(front[:-1] >= front[1:])
 
 
 @pytest.mark.parametrize("name", networks.NETWORKS)

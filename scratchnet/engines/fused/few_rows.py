@@ -1,9 +1,12 @@
-"""Dense layers and convolutions for a few rows: where to prepare costs as much as to multiply.
+"""Dense layers and convolutions for a few rows, where to prepare costs as much as to multiply.
 
-To pack a kernel costs as much as to multiply it with ROWS rows. So it is read where it lies, by a
-tile of one row that is BROAD vectors wide, PIECE rows of the kernel at a time: they stay in the
-nearest cache until every row, or every window, has had them. Only a convolution with many windows
-has its kernel packed, each panel once for all images. An image without padding is not copied.
+To pack a kernel costs as much as to multiply it with ROWS rows. So a Dense layer reads it where it
+lies, with a tile of one row that is BROAD vectors wide: PIECE rows of the kernel at a time, in
+which the columns of a tile lie side by side. A convolution packs one panel at a time, or none where
+there are few windows, and does not copy an image that has no padding.
+
+The threads take tasks from both ends: each has its own end of the kernel in its cache, call after
+call.
 """
 
 import numpy as np
@@ -25,13 +28,12 @@ from scratchnet.engines.fused.tile import (
 __all__ = ["conv_few", "dense_few"]
 
 FEW_WINDOWS = 2 * ROWS  # windows for which a kernel is not packed, at most
-PARTS, WINDOWS_OF_A_PART = 2, 4 * ROWS
+PARTS, WINDOWS_OF_A_PART = 2, 4 * ROWS  # of a panel's work: at most, at least
 
 
 @inner
-def draw_end(counters, seat, done, total):
-    """The next task, or -1: from the front for the first thread that came, from the end for the
-    others. So each thread has its own end of the kernel in its cache, call after call.
+def _draw(counters, seat, done, total):
+    """The next task, or -1: from the front for the thread that came first, else from the end.
 
     counters (3, 8)    threads that came; tasks taken; tasks taken from the end
     seat               what this thread drew from counters[0]
@@ -47,48 +49,40 @@ def draw_end(counters, seat, done, total):
 
 
 @tasks
-def _product_tasks(counters, x, row_at, x_at, count, kernel, w_at, parts, z):
-    """z[r, u] = sum over j < count of x[row_at[r] + x_at[j]] * kernel[w_at[j] + u]
-
-    A task is a part of the columns: at least as many as a broad tile has.
-    """
-    R, U = z.shape
-    lanes = BROAD * VECTOR_BYTES // kernel.itemsize
-    z, zero = z.reshape(-1), z.dtype.type(0)
+def _dense_tasks(counters, values, w_at, count, kernel, parts, bias, relu, z):
+    """A task is a part of the columns, at least as many as a tile has."""
+    U, lanes = z.size, BROAD * VECTOR_BYTES // kernel.itemsize
+    row_at, x_at = np.zeros(1, np.intp), every(1, count)
     # in memory of its own: a cache line that two threads write to goes back and forth between them
-    sums, out = np.empty(R * U, z.dtype), np.empty(lanes, z.dtype)
+    sums, out, zero = np.empty(U, z.dtype), np.empty(lanes, z.dtype), z.dtype.type(0)
     seat, done = draw(counters[0]), 0
-    task = draw_end(counters, seat, done, parts)
+    task = _draw(counters, seat, done, parts)
     while task >= 0:
         begin, end = task * U // parts, (task + 1) * U // parts
+        sums[begin:end] = zero
         whole = begin + (end - begin) // lanes * lanes
-        for r in range(R):
-            sums[r * U + begin : r * U + whole] = zero
         for j in range(0, count, PIECE):
             last = min(j + PIECE, count)
-            for r in range(R):
-                for u in range(begin, whole, lanes):
-                    broad_add(x, row_at, r, x_at, kernel, u, w_at, j, last, sums, r * U + u, 0)
-        for r in range(R):
-            for u in range(r * U + begin, r * U + whole):
-                z[u] = sums[u]
-            if whole < end:  # a last tile, which does some columns once more
-                first = end - lanes
-                broad_tile(x, row_at, r, x_at, kernel, first, w_at, 0, count, out, 0, 0)
-                for u in range(whole, end):
-                    z[r * U + u] = out[u - first]
+            for u in range(begin, whole, lanes):
+                broad_add(values, row_at, 0, x_at, kernel, u, w_at, j, last, sums, u, 0)
+        if whole < end:  # a last tile, which does some columns once more
+            first = end - lanes
+            broad_tile(values, row_at, 0, x_at, kernel, first, w_at, 0, count, out, 0, 0)
+            for u in range(whole, end):
+                sums[u] = out[u - first]
+        for u in range(begin, end):
+            v = sums[u] + bias[u]
+            z[u] = zero if relu and v <= 0 else v
         done += 1
-        task = draw_end(counters, seat, done, parts)
+        task = _draw(counters, seat, done, parts)
 
 
 @compiled
 def dense_few(x, rows, kernel, bias, relu, y, workers):
-    """dense_forward (dense.py) for a few rows, each of which takes the rows of the kernel alone
-    that it does not multiply by 0."""
+    """dense_forward (dense.py) for a few rows: of the kernel those rows alone whose x is not 0."""
     D, U = kernel.shape
     lanes = BROAD * VECTOR_BYTES // kernel.itemsize
     values, w_at = np.empty(D + 1, x.dtype), np.empty(D + 1, np.intp)
-    row_at, x_at = np.zeros(1, np.intp), every(1, D)
     flat, zero = kernel.reshape(-1), kernel.dtype.type(0)
     total = np.empty(U if U < lanes else 0, np.float64)  # too few columns for a tile
     counters = np.zeros((rows.size, 3, 8), np.intp)
@@ -103,12 +97,9 @@ def dense_few(x, rows, kernel, bias, relu, y, workers):
         if parts:
             share(
                 parts,
-                _product_tasks,
-                (counters[n], values, row_at, x_at, count, flat, w_at, parts, y[n : n + 1]),
+                _dense_tasks,
+                (counters[n], values, w_at, count, flat, parts, bias, relu, z),
             )
-            for u in range(U):
-                v = z[u] + bias[u]
-                z[u] = zero if relu and v <= 0 else v
             continue
         total[:] = 0
         for j in range(count):
@@ -121,33 +112,36 @@ def dense_few(x, rows, kernel, bias, relu, y, workers):
 
 
 @tasks
-def _panel_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
+def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
     """A task is a part of the windows of all images under one panel of the kernel. `bias` has a
     number for every column of the panels."""
     K, F = kernel.shape
     width = WIDTH_BYTES // x.itemsize
     starts, per_cell, padded = windows.starts, windows.per_cell, windows.room != x.shape[1]
     cells, total = starts.size // per_cell, parts * bias.size // width
-    most = max(((cells + parts - 1) // parts) * per_cell, ROWS)
     row_at = starts
     if starts.size < ROWS:  # the last windows of the only tile are nobody's
         row_at = np.zeros(ROWS, np.intp)
         row_at[: starts.size] = starts
     direct = rows.size * starts.size <= FEW_WINDOWS and F % width == 0
     panels = np.empty((0 if direct else 1, K * width), x.dtype)
-    flat, w_at = kernel.reshape(-1), every(F if direct else width, K)
-    room, block = np.zeros(windows.room if padded else 0, x.dtype), np.empty(most * width, x.dtype)
-    row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
-    no_argmax = np.empty((0, 0), np.uint8)
+    w_at = every(F if direct else width, K)
+    room = np.zeros(windows.room if padded else 0, x.dtype)
+    block = np.empty(max((cells + parts - 1) // parts * per_cell, ROWS) * width, x.dtype)
+    row, small, no_argmax = (
+        np.empty(width, x.dtype),
+        np.empty(width, np.uint8),
+        np.empty((0, 0), np.uint8),
+    )
     packed, entered = -1, -1
     seat, done = draw(counters[0]), 0
-    task = draw_end(counters, seat, done, total)
+    task = _draw(counters, seat, done, total)
     while task >= 0:
         p, part = task // parts, task % parts
         if p != packed and not direct:
             pack_panels(kernel, p * width, panels)
             packed = p
-        panel, w_from = flat if direct else panels[0], p * width if direct else 0
+        panel, w_from = (kernel.reshape(-1), p * width) if direct else (panels[0], 0)
         cell, end = part * cells // parts, (part + 1) * cells // parts
         begin, last = cell * per_cell, max(end * per_cell, ROWS)
         for i in range(rows.size):
@@ -168,17 +162,16 @@ def _panel_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
                 y[i, cell:end], no_argmax, row, small,
             )  # fmt: skip
         done += 1
-        task = draw_end(counters, seat, done, total)
+        task = _draw(counters, seat, done, total)
 
 
 @compiled
 def conv_few(x, rows, windows, kernel, bias, relu, y, workers):
-    """conv_forward (convolution.py) for a few images, of which nobody asks which window of a cell
-    was the largest."""
+    """conv_forward (convolution.py) for a few images, where nobody asks for the argmax."""
     n, F = windows.starts.size, kernel.shape[1]
-    counters = np.zeros((3, 8), np.intp)
     width = WIDTH_BYTES // x.itemsize
     whole = np.zeros((F + width - 1) // width * width, x.dtype)
     whole[:F] = bias
     parts = max(1, min(PARTS, n // WINDOWS_OF_A_PART, n // windows.per_cell))
-    share(workers, _panel_tasks, (counters, x, rows, windows, kernel, whole, relu, parts, y))
+    counters = np.zeros((3, 8), np.intp)
+    share(workers, _conv_tasks, (counters, x, rows, windows, kernel, whole, relu, parts, y))
