@@ -168,6 +168,17 @@ CONVOLUTIONS = {
 }
 
 
+@numba.njit(error_model="numpy")
+def conv_from_the_end(x, rows, windows, kernel, bias, relu, y):
+    """conv_few as one thread does it that came second and is left alone."""
+    counters, width = np.zeros((3, 8), np.intp), few_rows.WIDTH_BYTES // x.itemsize
+    counters[0] = 1
+    whole = np.zeros((bias.size + width - 1) // width * width, x.dtype)
+    whole[: bias.size] = bias
+    parts = max(1, min(few_rows.PARTS, windows.starts.size // few_rows.WINDOWS_OF_A_PART))
+    few_rows._conv_tasks(counters, x, rows, windows, kernel, whole, relu, parts, y)
+
+
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("n", range(1, FEW + 1))
 @pytest.mark.parametrize("name", CONVOLUTIONS)
@@ -189,6 +200,9 @@ def test_a_convolution_of_a_few_images_has_the_bits_of_one_of_many(name, n, dtyp
             y = np.full((n, cells, filters), np.nan, dtype)
             few_rows.conv_few(x, rows, places, w, bias, relu, y, workers)
             np.testing.assert_array_equal(y, wanted)
+        y = np.full((n, cells, filters), np.nan, dtype)
+        conv_from_the_end(x, rows, places, w, bias, relu, y)
+        np.testing.assert_array_equal(y, wanted)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -196,10 +210,12 @@ def test_a_convolution_of_a_few_images_has_the_bits_of_one_of_many(name, n, dtyp
 def test_tasks_from_both_ends_are_done_once_each(total, threads):
     @regions.tasks
     def count(counters, done_by, total):
-        seat, done = draw(counters[0]), 0
+        seat, done, spent = draw(counters[0]), 0, 0.0
         task = few_rows._draw(counters, seat, done, total)
         while task >= 0:
-            done_by[task] += 1 + 100 * seat
+            for i in range(5000):  # long enough for all threads to come
+                spent = spent * 0.5 + i
+            done_by[task] += 1 + 100 * seat + int(spent < 0)
             done += 1
             task = few_rows._draw(counters, seat, done, total)
 

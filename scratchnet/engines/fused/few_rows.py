@@ -168,10 +168,10 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
 @compiled
 def conv_few(x, rows, windows, kernel, bias, relu, y, workers):
     """conv_forward (convolution.py) for a few images, where nobody asks for the argmax."""
-    n, F = windows.starts.size, kernel.shape[1]
+    F = kernel.shape[1]
     width = WIDTH_BYTES // x.itemsize
     whole = np.zeros((F + width - 1) // width * width, x.dtype)
     whole[:F] = bias
-    parts = max(1, min(PARTS, n // WINDOWS_OF_A_PART, n // windows.per_cell))
+    parts = max(1, min(PARTS, windows.starts.size // WINDOWS_OF_A_PART))
     counters = np.zeros((3, 8), np.intp)
     share(workers, _conv_tasks, (counters, x, rows, windows, kernel, whole, relu, parts, y))
