@@ -294,6 +294,11 @@ def put_another_kernel(model):
     model.layers[0].params["kernel"] = np.zeros_like(kernel)
 
 
+def put_another_bias(model):
+    bias = model.layers[0].params["bias"]
+    model.layers[0].params["bias"] = np.ones_like(bias)
+
+
 def put_other_params(model):
     first = model.layers[0]
     first.params = {name: np.zeros_like(array) for name, array in first.params.items()}
@@ -303,6 +308,7 @@ CHANGES = {
     "weights written to": lambda model: model.layers[0].params["kernel"].fill(0.25),
     "weights set": lambda model: model.set_weights([w * 2 for w in model.get_weights()]),
     "another array": put_another_kernel,
+    "another bias": put_another_bias,
     "another dict": put_other_params,
     "another activation": lambda model: setattr(model.layers[0], "activation", "tanh"),
     "no activation": lambda model: setattr(model.layers[0], "activation", None),
