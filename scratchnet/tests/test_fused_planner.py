@@ -791,5 +791,5 @@ def test_predict_looks_at_the_input_or_at_the_output_alike(end, n, monkeypatch):
         assert not checked
         monkeypatch.setattr(planner, "NUMBERS_AT_ONCE", 80)  # of more, no more at once
         with pytest.raises(AttributeError, match="NoneType"):
-            model.predict(np.tile(x, (20, 1)), verbose=0)
+            model.predict(np.tile(x, (200, 1)), verbose=0)
         assert checked

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "merge", "plan"]
 
-NUMBERS_AT_ONCE = 2**22
+NUMBERS_AT_ONCE, ROWS_AT_ONCE = 2**22, 2048  # what is packed of so many stays in the last cache
 SMALL = 4096  # numbers: BLAS sets no threads to work for fewer
 MOST_WINDOWS = 250  # of a pooling cell: which one it was is kept in a byte
 
@@ -101,11 +101,13 @@ class Plan(StepByStep):
         super().__init__(model)
         self.steps, self.few = steps, few.gather(steps)
         self.made_for = list(model._layers)
-        # whether each output is a sum over all of x, or a softmax of such sums: an infinity or NaN
-        # in x then shows there
-        *others, last = steps or [None]
-        self.plain_sums = isinstance(last, DenseStep) and not last.relu
-        self.plain_sums &= all(type(step.layers[0]) in few.UNCHANGING for step in others)
+        # the number of outputs where each is a sum over all of x, or a softmax of such sums: an
+        # infinity or NaN in x then shows there; else 0
+        last = steps[-1] if steps else None
+        plain = all(type(step.layers[0]) in few.UNCHANGING for step in steps[:-1])
+        self.plain_sums = 0
+        if isinstance(last, DenseStep) and plain and not last.relu:
+            self.plain_sums = last.dense.units
         self.ready = False
 
     def begin(self) -> None:
@@ -113,11 +115,12 @@ class Plan(StepByStep):
 
     @property
     def rows_at_once(self) -> int:
-        """As many as leave NUMBERS_AT_ONCE behind the widest step."""
+        """As many as leave NUMBERS_AT_ONCE behind the widest step, and at most ROWS_AT_ONCE."""
         shapes = [step.layers[-1].output_shape[1:] for step in self.steps]
         if any(None in shape for shape in shapes):  # images of any size
             return 1
-        return max(1, NUMBERS_AT_ONCE // max(prod(shape) for shape in shapes))
+        most = NUMBERS_AT_ONCE // max(prod(shape) for shape in shapes)
+        return max(1, min(most, ROWS_AT_ONCE))
 
     def _get_ready(self) -> None:
         """What need not be looked up for each batch of `fit`."""
@@ -184,9 +187,9 @@ class Plan(StepByStep):
             # what else of the layers decides what a prediction is, `run` looks at
             if self.model._layers == self.made_for:
                 return step.run(x, every_row(len(x)), check=True)
-        elif self.model._steps() is not self or len(x) > self.rows_at_once:
+        elif self.model._steps() is not self:
             return None
-        elif self.plain_sums:
+        elif 0 < self.plain_sums * len(x) <= NUMBERS_AT_ONCE:
             y = self.predict(Batches(x))
             return y if all_finite(y) else None
         elif x.size <= SMALL and isfinite(np.vdot(x, x)):
