@@ -9,7 +9,7 @@ from typing import Any
 
 from scratchnet.errors import expected
 from scratchnet.layers.base import Array, Layer, check_weights
-from scratchnet.utils import aligned
+from scratchnet.utils import memory
 
 __all__ = ["Parameters"]
 
@@ -36,12 +36,12 @@ class Parameters:
         size = sum(layer.params[key].size for layer, key in arrays)
         trained = sum(layer.params[key].size for layer, key in arrays if self.trains(layer))
         if self._parameters is not None and trained == self.trainable_size:
-            memory = self._parameters.base
+            whole = self._parameters.base
             bases = [layer.params[key].base for layer, key in arrays]
             # None in a copy of a model: there each array stands alone
-            if memory is not None and all(base is memory for base in bases):
+            if whole is not None and all(base is whole for base in bases):
                 return
-        parameters, gradients = aligned.empty(size, self.dtype), aligned.empty(size, self.dtype)
+        parameters, gradients = memory.aligned(size, self.dtype), memory.aligned(size, self.dtype)
         start = 0
         for layer, key in arrays:
             old, end = layer.params[key], start + layer.params[key].size

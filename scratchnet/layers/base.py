@@ -17,7 +17,7 @@ from scratchnet.config import standardize_dtype
 from scratchnet.errors import did_you_mean, expected
 from scratchnet.layers.arguments import numbers, sizes
 from scratchnet.registry import Configurable
-from scratchnet.utils import aligned
+from scratchnet.utils import memory
 from scratchnet.utils.naming import auto_name
 from scratchnet.utils.options import is_int, plain_name
 
@@ -125,8 +125,11 @@ class Layer(Configurable):
     ) -> None:
         """Create `params[name]` and its gradient; no initializer is glorot_uniform, as in Keras."""
         initializer = initializers.get("glorot_uniform" if initializer is None else initializer)
-        values = initializer(shape, dtype=self.dtype)
-        self.params[name] = aligned.empty(shape, self.dtype)
+        values = np.asarray(initializer(shape, dtype=self.dtype))
+        if values.shape != tuple(shape):
+            wanted = f"an initializer of {name} that gives shape {tuple(shape)}"
+            raise ValueError(expected(self.owner, wanted, str(values.shape)))
+        self.params[name] = memory.aligned(shape, self.dtype)
         self.params[name][...] = values
         self.grads[name] = np.zeros(shape, self.dtype)
         if regularizer is not None:

@@ -27,7 +27,7 @@ from scratchnet.optimizers.validation import (
     not_negative,
 )
 from scratchnet.registry import Configurable
-from scratchnet.utils import aligned
+from scratchnet.utils import memory
 from scratchnet.utils.naming import auto_name
 from scratchnet.utils.options import LARGEST
 from scratchnet.utils.rounding import through_float32
@@ -160,7 +160,7 @@ class Optimizer(Configurable):
         # Keras's Constant initializer casts the Python float
         initial = through_float32(self._initial_slot_value())
         slots = [slot for group in self._slot_groups() for slot in group]
-        self.slots = {slot: aligned.empty(self._size, self._dtype) for slot in slots}
+        self.slots = {slot: memory.aligned(self._size, self._dtype) for slot in slots}
         for slot in self.slots.values():
             slot[:] = initial
         self._clipped: Array | None = None  # where apply_flat puts clipped gradients

@@ -804,6 +804,12 @@ OTHERS = [
         r"Initializer 'xavier': expected one of the known names",
     ),
     Wrong(
+        "initializer that gives another shape",
+        lambda: Dense(3, kernel_initializer=lambda shape, dtype: np.zeros(3)).build((None, 4)),
+        ValueError,
+        r"Dense '.*': expected an initializer of kernel that gives shape \(4, 3\), got \(3,\)",
+    ),
+    Wrong(
         "initializer as a number",
         lambda: initializers.get(5),
         TypeError,

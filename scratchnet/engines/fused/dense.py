@@ -34,7 +34,7 @@ from scratchnet.engines.fused.tile import (
     packed_tile,
 )
 
-__all__ = ["dense_backward", "dense_dx", "dense_forward"]
+__all__ = ["NARROW", "dense_backward", "dense_dx", "dense_forward"]
 
 TILES_OF_A_TASK = 8  # of the rows of dkernel
 NARROW = 16  # units, and fewer

@@ -21,6 +21,7 @@ import numpy as np
 from scratchnet.activations import linear, relu, softmax
 from scratchnet.data import Batches
 from scratchnet.engines.fused import few
+from scratchnet.engines.fused.dense import NARROW
 from scratchnet.engines.fused.elementwise import all_finite
 from scratchnet.engines.fused.steps import ConvStep, DenseStep, PlainStep, Rows, Step, every_row
 from scratchnet.layers.base import ActivatedLayer, Array, Layer
@@ -32,6 +33,7 @@ from scratchnet.layers.windows import padding_amounts
 from scratchnet.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from scratchnet.numerics import Numerics
 from scratchnet.steps import StepByStep
+from scratchnet.utils.memory import keep_freed
 
 if TYPE_CHECKING:
     from scratchnet.models import Sequential
@@ -41,6 +43,9 @@ __all__ = ["Plan", "merge", "plan"]
 NUMBERS_AT_ONCE, ROWS_AT_ONCE = 2**22, 2048  # what is packed of so many stays in the last cache
 SMALL = 4096  # numbers: BLAS sets no threads to work for fewer
 MOST_WINDOWS = 250  # of a pooling cell: which one it was is kept in a byte
+
+
+keep_freed()
 
 
 def plan(model: "Sequential") -> StepByStep:
@@ -101,13 +106,12 @@ class Plan(StepByStep):
         super().__init__(model)
         self.steps, self.few = steps, few.gather(steps)
         self.made_for = list(model._layers)
-        # the number of outputs where each is a sum over all of x, or a softmax of such sums: an
-        # infinity or NaN in x then shows there; else 0
+        # whether each output is a sum over all of x, or a softmax of such sums, and x is read where
+        # it lies: an infinity or NaN in x then shows in the output, and no row costs memory
         last = steps[-1] if steps else None
         plain = all(type(step.layers[0]) in few.UNCHANGING for step in steps[:-1])
-        self.plain_sums = 0
-        if isinstance(last, DenseStep) and plain and not last.relu:
-            self.plain_sums = last.dense.units
+        few_units = isinstance(last, DenseStep) and last.dense.units <= NARROW and not last.relu
+        self.plain_sums = plain and few_units
         self.ready = False
 
     def begin(self) -> None:
@@ -189,7 +193,7 @@ class Plan(StepByStep):
                 return step.run(x, every_row(len(x)), check=True)
         elif self.model._steps() is not self:
             return None
-        elif 0 < self.plain_sums * len(x) <= NUMBERS_AT_ONCE:
+        elif self.plain_sums:
             y = self.predict(Batches(x))
             return y if all_finite(y) else None
         elif x.size <= SMALL and isfinite(np.vdot(x, x)):

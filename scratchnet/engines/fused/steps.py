@@ -27,7 +27,7 @@ from scratchnet.layers.base import ActivatedLayer, Array, Layer
 from scratchnet.layers.convolution import Conv2D
 from scratchnet.layers.dense import Dense
 from scratchnet.layers.windows import padding_amounts
-from scratchnet.utils import aligned
+from scratchnet.utils import memory
 
 __all__ = ["ConvStep", "DenseStep", "PlainStep", "Rows", "Step", "every_row", "flat"]
 
@@ -76,7 +76,7 @@ class Step:
         size = prod(shape)
         known = self._arrays.get(name)
         if known is None or known.size < size or known.dtype != dtype:
-            known = self._arrays[name] = aligned.empty(size, dtype)
+            known = self._arrays[name] = memory.aligned(size, dtype)
         return known[:size].reshape(shape)
 
 

@@ -1,4 +1,4 @@
-"""Where arrays begin: weights, gradients, slots and what a step leaves, each with a cache line."""
+"""Where arrays begin: weights, gradients, slots, each with a cache line."""
 
 import copy
 import pickle
@@ -8,7 +8,7 @@ import pytest
 
 from scratchnet import Input, Sequential
 from scratchnet.layers import Conv2D, Dense, Flatten
-from scratchnet.utils import aligned
+from scratchnet.utils import memory
 
 
 def model():
@@ -19,20 +19,20 @@ def model():
 
 
 def begins_with_a_line(array):
-    return array.ctypes.data % aligned.LINE == 0
+    return array.ctypes.data % memory.LINE == 0
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
 @pytest.mark.parametrize("shape", [(), 0, 1, 7, (3, 0), (5, 3), (1000, 1001)])
 def test_an_array_like_any_other(shape, dtype):
-    array = aligned.empty(shape, dtype)
+    array = memory.aligned(shape, dtype)
     like = np.empty(shape, dtype)
     assert (array.shape, array.dtype, array.flags.c_contiguous) == (like.shape, like.dtype, True)
     assert begins_with_a_line(array) or not like.size
     array[...] = 1
     assert array.sum() == like.size
     assert array.base is not None
-    assert not np.shares_memory(array, aligned.empty(shape, dtype))
+    assert not np.shares_memory(array, memory.aligned(shape, dtype))
 
 
 def test_weights_and_what_belongs_to_them(each_engine):
