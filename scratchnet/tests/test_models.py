@@ -58,8 +58,8 @@ def test_parameters_and_gradients_lie_in_one_array_each(rng):
     flat, gradients = model.parameters, model.gradients
     for layer in model.layers:
         for key in layer.params:
-            assert layer.params[key].base is flat
-            assert layer.grads[key].base is gradients
+            assert layer.params[key].base is flat.base
+            assert layer.grads[key].base is gradients.base
     np.testing.assert_array_equal(flat, np.concatenate([w.ravel() for w in model.weights]))
     flat[...] = 0
     assert not any(w.any() for w in model.weights)
@@ -98,7 +98,7 @@ def test_a_layer_shared_by_two_models_stays_one_layer(rng):
         before = shared.kernel.copy()
         model.train_on_batch(x, targets)
         assert (shared.kernel != before).any()
-        assert shared.kernel.base is model.parameters
+        assert shared.kernel.base is model.parameters.base
     np.testing.assert_array_equal(one.weights[0], two.weights[0])
 
 
