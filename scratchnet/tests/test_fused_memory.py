@@ -42,5 +42,6 @@ def test_the_pages_of_a_batch_are_paid_for_once():
         for name in ("other", "fused")
     ]
     pages = 10 * 8 * 3_000_000 // 4096
-    assert faults[0] > pages / 10  # else there is nothing to keep, and this tests nothing
+    if faults[0] < pages / 10:
+        pytest.skip("this system's pages are huge, or it keeps them anyway")
     assert faults[1] < pages / 20

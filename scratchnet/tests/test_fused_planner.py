@@ -740,13 +740,13 @@ def test_the_most_windows_of_a_cell_leave_room_for_dead():
 
 
 ENDS = {
-    "softmax": [Dense(10, activation="softmax")],
-    "linear": [Dense(3)],
-    "few units": [Flatten(), Dropout(0.5), Dense(16)],
-    "many units": [Flatten(), Dropout(0.5), Dense(17)],
-    "many classes": [Dense(40, activation="softmax")],
-    "relu": [Dense(10, activation="relu")],
-    "relu below": [Dense(20, activation="relu"), Dense(10, activation="softmax")],
+    "softmax": lambda: [Dense(10, activation="softmax")],
+    "linear": lambda: [Dense(3)],
+    "few units": lambda: [Flatten(), Dropout(0.5), Dense(16)],
+    "many units": lambda: [Flatten(), Dropout(0.5), Dense(17)],
+    "many classes": lambda: [Dense(40, activation="softmax")],
+    "relu": lambda: [Dense(10, activation="relu")],
+    "relu below": lambda: [Dense(20, activation="relu"), Dense(10, activation="softmax")],
 }
 
 
@@ -754,7 +754,7 @@ ENDS = {
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("end", ENDS)
 def test_predict_refuses_what_is_not_finite_wherever_it_stands(end, bad, weights):
-    model = flat_model(*ENDS[end], loss="categorical_crossentropy")
+    model = flat_model(*ENDS[end](), loss="categorical_crossentropy")
     if weights != "mixed":
         model.set_weights([np.full(w.shape, weights) for w in model.get_weights()])
     x = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
@@ -779,7 +779,7 @@ def test_weights_that_are_not_finite_are_no_error():
 @pytest.mark.parametrize("n", [1, 5, 64, 65, 200, 700])
 @pytest.mark.parametrize("end", ENDS)
 def test_predict_looks_at_the_input_or_at_the_output_alike(end, n, monkeypatch):
-    model = flat_model(*ENDS[end], loss="categorical_crossentropy")
+    model = flat_model(*ENDS[end](), loss="categorical_crossentropy")
     x = np.random.default_rng(0).normal(size=(n, 8)).astype(np.float32)
     wanted = model.predict(x, verbose=0)  # there is no plan yet
     got = model.predict(x, verbose=0)
