@@ -35,12 +35,12 @@ from numba.extending import intrinsic
 
 from scratchnet.engines.fused.tile import ROWS, VECTOR_BYTES, VECTORS, Vectors, pointer, simd
 from scratchnet.engines.threads import get_num_threads
+from scratchnet.utils.memory import aligned
 
 __all__ = ["Level", "Roofline", "measure"]
 
 CHAINS = ROWS * VECTORS  # sums that do not wait for each other: as many as the tile has
 UNROLLED = 4  # vectors that one step of the triad does
-ALIGNED = 64  # bytes: no vector lies across two cache lines
 TRIES = 8
 PEAK_SECONDS, TRIAD_SECONDS = 0.015, 0.01  # of one try, about
 MEMORY_BYTES = 64 << 20, 512 << 20  # of the three arrays, at least and at most
@@ -146,7 +146,7 @@ def _grow(x, steps):
 def _peak(pool: ThreadPoolExecutor, threads: int, kind: str) -> float:
     """Operations a second of so many threads."""
     lanes = VECTOR_BYTES // np.dtype(kind).itemsize
-    rooms = [_aligned(CHAINS * lanes, kind) for _ in range(threads)]
+    rooms = [_ones(CHAINS * lanes, kind) for _ in range(threads)]
 
     def once(steps: int) -> float:
         for room in rooms:
@@ -201,7 +201,7 @@ def _triad_speed(pool: ThreadPoolExecutor, threads: int, nbytes: int) -> float:
     """Bytes a second of so many threads, each of which has arrays of nbytes together."""
     step = UNROLLED * VECTOR_BYTES
     size = max(nbytes // 3 // step, 1) * step // 4
-    arrays = [[_aligned(size, "float32") for _ in range(3)] for _ in range(threads)]
+    arrays = [[_ones(size, "float32") for _ in range(3)] for _ in range(threads)]
 
     def once(times: int) -> float:
         return _together(pool, [lambda mine=mine: _triads(*mine, times) for mine in arrays])
@@ -243,12 +243,11 @@ def _caches() -> dict[int, int]:
 # ------------------------------------------------------------------ both
 
 
-def _aligned(size: int, kind: str) -> Any:
+def _ones(size: int, kind: str) -> Any:
     """Ones, from the beginning of a cache line on."""
-    itemsize = np.dtype(kind).itemsize
-    room = np.ones(size + ALIGNED // itemsize, kind)
-    first = -room.ctypes.data % ALIGNED // itemsize
-    return room[first : first + size]
+    ones = aligned(size, kind)
+    ones[:] = 1
+    return ones
 
 
 def _together(pool: ThreadPoolExecutor, works: list[Callable[[], None]]) -> float:

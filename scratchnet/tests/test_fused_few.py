@@ -171,10 +171,9 @@ CONVOLUTIONS = {
 @numba.njit(error_model="numpy")
 def conv_from_the_end(x, rows, windows, kernel, bias, relu, y):
     """conv_few as one thread does it that came second and is left alone."""
-    counters, width = np.zeros((3, 8), np.intp), few_rows.WIDTH_BYTES // x.itemsize
+    counters = np.zeros((3, 8), np.intp)
     counters[0] = 1
-    whole = np.zeros((bias.size + width - 1) // width * width, x.dtype)
-    whole[: bias.size] = bias
+    whole = few_rows.bias_of_panels(bias, few_rows.WIDTH_BYTES // x.itemsize)
     parts = max(1, min(few_rows.PARTS, windows.starts.size // few_rows.WINDOWS_OF_A_PART))
     few_rows._conv_tasks(counters, x, rows, windows, kernel, whole, relu, parts, y)
 

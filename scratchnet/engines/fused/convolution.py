@@ -29,6 +29,7 @@ from scratchnet.engines.fused.tile import (
 )
 
 __all__ = [
+    "bias_of_panels",
     "conv_backward",
     "conv_dx",
     "conv_forward",
@@ -83,6 +84,15 @@ def pack_kernel_transposed(kernel, first, panel):
             for f in range(F):
                 w = kernel[t, first + v, f] if first + v < C else kernel.dtype.type(0)
                 panel[(t * F + f) * width + v] = w
+
+
+@inner
+def bias_of_panels(bias, width):
+    """The bias with zeros behind it, so that every column of the panels has one."""
+    whole = np.zeros((bias.size + width - 1) // width * width, bias.dtype)
+    for f in range(bias.size):
+        whole[f] = bias[f]
+    return whole
 
 
 @tasks
@@ -175,9 +185,7 @@ def conv_forward(x, rows, windows, kernel, bias, relu, y, argmax, workers):
     width = WIDTH_BYTES // x.itemsize
     images = min(max(1, WINDOWS_OF_A_TASK // windows.starts.size), max(1, rows.size))
     total = (F + width - 1) // width
-    whole = np.zeros(total * width, x.dtype)  # the bias, for whole panels
-    for f in range(F):
-        whole[f] = bias[f]
+    whole = bias_of_panels(bias, width)
     alone = rows.size <= images  # then the panels are the tasks
     panels = np.empty((0 if alone else total, K * width), x.dtype)
     counters = np.zeros((2, 8), np.intp)

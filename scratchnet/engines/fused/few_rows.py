@@ -11,7 +11,7 @@ call.
 
 import numpy as np
 
-from scratchnet.engines.fused.convolution import enter, leave_windows
+from scratchnet.engines.fused.convolution import bias_of_panels, enter, leave_windows
 from scratchnet.engines.fused.packing import every, pack_panels
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
@@ -128,11 +128,8 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
     w_at = every(F if direct else width, K)
     room = np.zeros(windows.room if padded else 0, x.dtype)
     block = np.empty(max((cells + parts - 1) // parts * per_cell, ROWS) * width, x.dtype)
-    row, small, no_argmax = (
-        np.empty(width, x.dtype),
-        np.empty(width, np.uint8),
-        np.empty((0, 0), np.uint8),
-    )
+    row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
+    no_argmax = np.empty((0, 0), np.uint8)
     packed, entered = -1, -1
     seat, done = draw(counters[0]), 0
     task = _draw(counters, seat, done, total)
@@ -168,10 +165,7 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
 @compiled
 def conv_few(x, rows, windows, kernel, bias, relu, y, workers):
     """conv_forward (convolution.py) for a few images, where nobody asks for the argmax."""
-    F = kernel.shape[1]
-    width = WIDTH_BYTES // x.itemsize
-    whole = np.zeros((F + width - 1) // width * width, x.dtype)
-    whole[:F] = bias
+    whole = bias_of_panels(bias, WIDTH_BYTES // x.itemsize)
     parts = max(1, min(PARTS, windows.starts.size // WINDOWS_OF_A_PART))
     counters = np.zeros((3, 8), np.intp)
     share(workers, _conv_tasks, (counters, x, rows, windows, kernel, whole, relu, parts, y))
