@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scratchnet import config
 from scratchnet.engines import ops
 from scratchnet.errors import expected, unknown
+from scratchnet.utils.options import is_int
 from scratchnet.utils.rounding import through_float32
 
 __all__ = [
@@ -188,7 +189,7 @@ class Rowwise(Activation):
     def _axes(self, z: Array) -> tuple[int, ...]:
         axis = self.options["axis"]
         axes = tuple(axis) if isinstance(axis, tuple | list) else (axis,)
-        fit = all(isinstance(a, int) and -z.ndim <= a < z.ndim for a in axes)
+        fit = all(is_int(a) and -z.ndim <= a < z.ndim for a in axes)
         if not axes or not fit or len({a % z.ndim for a in axes}) < len(axes):
             raise ValueError(
                 expected(f"activations.{self.name}", f"an axis of z {z.shape}", repr(axis))

@@ -7,9 +7,8 @@ NumPy's products, where you call them yourself, have threads of their own.
 import os
 import sys
 
-import numpy as np
-
 from scratchnet.errors import expected
+from scratchnet.utils.options import is_int
 
 __all__ = ["get_num_threads", "prepare_numba", "set_num_threads", "tell_numba"]
 
@@ -25,7 +24,7 @@ def _check(owner: str, value: int) -> int:
 
 def set_num_threads(n: int) -> None:
     """Compute with n threads from now on."""
-    if isinstance(n, bool) or not isinstance(n, int | np.integer):
+    if not is_int(n):
         raise TypeError(expected("set_num_threads", "n as an int", repr(n)))
     _chosen[:] = [_check("set_num_threads", int(n))]
     if "numba" in sys.modules:

@@ -25,7 +25,7 @@ import numpy as np
 from scratchnet import random, registry
 from scratchnet.errors import expected, unknown
 from scratchnet.initializers.initializer import Array, Initializer, Shape
-from scratchnet.utils.options import LARGEST, finite, is_number
+from scratchnet.utils.options import LARGEST, finite, is_int, is_number
 from scratchnet.utils.random_seed import SeedGenerator, check_seed, draw_seed
 
 __all__ = [
@@ -156,12 +156,8 @@ class VarianceScaling(RandomInitializer):
             message = unknown(f"{name} distribution", distribution, self.DISTRIBUTIONS)
             raise ValueError(f"{message} Invalid `distribution` argument: {distribution}")
         self.scale, self.mode, self.distribution = scale, mode, kind
-        for argument, axes in (("input_axes", input_axes), ("output_axes", output_axes)):
-            if axes is not None and not (
-                isinstance(axes, list | tuple) and all(isinstance(a, int) for a in axes)
-            ):
-                raise TypeError(expected(name, f"{argument} as a list of ints", repr(axes)))
-        self.input_axes, self.output_axes = input_axes, output_axes
+        self.input_axes = _whole_axes(name, "input_axes", input_axes)
+        self.output_axes = _whole_axes(name, "output_axes", output_axes)
         super().__init__(seed)
 
     def __call__(self, shape: Shape, dtype: str | None = None) -> Array:
@@ -272,6 +268,15 @@ class Orthogonal(RandomInitializer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "gain": self.gain}
+
+
+def _whole_axes(owner: str, name: str, axes: Sequence[int] | None) -> list[int] | None:
+    """The axes as Python ints, which a file can hold; TypeError for anything else."""
+    if axes is None:
+        return None
+    if not isinstance(axes, list | tuple) or not all(is_int(a) for a in axes):
+        raise TypeError(expected(owner, f"{name} as a list of ints", repr(axes)))
+    return [int(a) for a in axes]
 
 
 def compute_fans(

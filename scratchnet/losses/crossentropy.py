@@ -23,7 +23,7 @@ from scratchnet.losses.loss import (
     values_of,
     with_n,
 )
-from scratchnet.utils.options import flag, is_number
+from scratchnet.utils.options import flag, is_int, is_number
 
 __all__ = [
     "BinaryCrossentropy",
@@ -71,9 +71,9 @@ class Crossentropy(Loss):
         return float(label_smoothing)
 
     def _check_axis(self, axis: int) -> int:
-        if isinstance(axis, bool) or not isinstance(axis, int):
+        if not is_int(axis):
             raise ValueError(expected(self.owner, "axis as an int", repr(axis)))
-        return axis
+        return int(axis)
 
 
 class CategoricalCrossentropy(Crossentropy):
@@ -173,14 +173,14 @@ class SparseCategoricalCrossentropy(Crossentropy):
     ) -> None:
         super().__init__(name, reduction, dtype)
         self.from_logits = flag(self.owner, "from_logits", from_logits)
-        if ignore_class is not None and not isinstance(ignore_class, int):
+        if ignore_class is not None and not is_int(ignore_class):
             wanted = "ignore_class as an int or None"
             raise ValueError(expected(self.owner, wanted, repr(ignore_class)))
-        self.ignore_class = ignore_class
+        self.ignore_class = None if ignore_class is None else int(ignore_class)
         if axis != -1:
             hint = f"Only axis=-1 is currently supported. Received: axis={axis}"
             raise ValueError(expected(self.owner, "axis -1", repr(axis), hint))
-        self.axis = axis
+        self.axis = -1
 
     def _labels(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         """Class numbers (those to ignore as class 0), and which of them count."""

@@ -193,6 +193,20 @@ def test_named_scalings_write_only_what_their_constructor_takes() -> None:
     assert initializers.HeUniform(seed=5).get_config() == config
 
 
+def test_axes_of_numpy_can_be_saved() -> None:
+    axes = {"input_axes": (np.int64(0),), "output_axes": [np.int32(-1)]}
+    made = initializers.VarianceScaling(seed=5, **axes)
+    again = initializers.get(json.loads(json.dumps(initializers.serialize(made))))
+    assert (again.input_axes, again.output_axes) == ([0], [-1])
+    assert np.array_equal(again((3, 4)), made((3, 4)))
+
+
+@pytest.mark.parametrize("axes", [[True], [0.0], 0])
+def test_axes_that_are_no_ints_are_refused(axes) -> None:
+    with pytest.raises(TypeError, match="HeNormal: expected output_axes as a list of ints, got "):
+        initializers.HeNormal(input_axes=[0], output_axes=axes)
+
+
 @pytest.mark.parametrize(
     ("alias", "cls"),
     [

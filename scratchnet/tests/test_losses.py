@@ -1,5 +1,7 @@
 """Losses: values by hand, gradients, both paths of the cross-entropies, weights, reductions."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -261,3 +263,12 @@ def test_smoothing_counts_the_classes_of_the_last_axis_whatever_axis_says():
     y_pred = np.full((1, 2, 3), 0.5)
     value = CategoricalCrossentropy(label_smoothing=0.3, axis=1)(y_true, y_pred)
     assert value == pytest.approx((0.7 + 2 * 0.3 / 3) * np.log(2))
+
+
+def test_whole_numbers_of_numpy_can_be_saved():
+    one = losses.CategoricalCrossentropy(axis=np.int64(1))
+    sparse = losses.SparseCategoricalCrossentropy(ignore_class=np.uint8(255), axis=np.int64(-1))
+    for loss in (one, sparse):
+        config = loss.get_config()
+        assert json.loads(json.dumps(config)) == config
+        assert type(loss).from_config(config).get_config() == config

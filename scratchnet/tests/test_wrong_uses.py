@@ -660,6 +660,7 @@ OTHERS = [
     Wrong(
         "class axis as a word", lambda: CCE(axis="last"), ValueError, r"axis as an int, got 'last'"
     ),
+    Wrong("class axis as a bool", lambda: CCE(axis=True), ValueError, r"axis as an int, got True"),
     Wrong("class axis of sparse labels", lambda: SCCE(axis=1), ValueError, r"axis -1, got 1"),
     Wrong(
         "axis of a binary loss", lambda: BCE(axis="last"), ValueError, r"axis as an int, got 'last'"
@@ -669,6 +670,12 @@ OTHERS = [
         lambda: SCCE(ignore_class="void"),
         ValueError,
         r"ignore_class as an int or None, got 'void'",
+    ),
+    Wrong(
+        "class to ignore as a bool",
+        lambda: SCCE(ignore_class=True),
+        ValueError,
+        r"ignore_class as an int or None, got True",
     ),
     Wrong(
         "delta 0",
@@ -904,6 +911,12 @@ OTHERS = [
         lambda: activations.softmax(np.zeros(3), axis=2),
         ValueError,
         r"activations\.softmax: expected an axis of z \(3,\), got 2",
+    ),
+    Wrong(
+        "softmax along a bool",
+        lambda: activations.softmax(np.zeros((3, 2)), axis=True),
+        ValueError,
+        r"activations\.softmax: expected an axis of z \(3, 2\), got True",
     ),
     Wrong(
         "seed below 0",

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scratchnet import config
 from scratchnet.errors import expected
+from scratchnet.utils.options import is_int
 
 __all__ = ["normalize", "to_categorical"]
 
@@ -19,9 +20,7 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[np.f
     errors    TypeError where x is not numeric, ValueError where a label is not one of 0 ... K - 1
     """
     labels = _whole_labels(x)
-    if num_classes is not None and (
-        isinstance(num_classes, bool) or not isinstance(num_classes, int | np.integer)
-    ):
+    if num_classes is not None and not is_int(num_classes):
         raise TypeError(
             expected(
                 "to_categorical", "num_classes to be a whole number or None", repr(num_classes)
