@@ -23,16 +23,18 @@ class Tally:
 
     def __init__(self, model: Any, watched: bool) -> None:
         self.model, self.watched = model, watched
+        self.counts = False  # whether all metrics count whole numbers; unknown before a batch
         self.waiting: list[tuple[float, Array, Array]] = []
 
     def add(self, loss: float, batch: Batches, y_pred: Array) -> None:
         """One batch, as it was trained on."""
-        metrics = self.model.metrics[1:]  # none before the first batch has shown the shapes
-        # of the class itself: a subclass may update in a way of its own
-        counts = metrics and all(vars(type(metric)).get("counts") for metric in metrics)
-        if self.watched or not counts or batch.sample_weight is not None:
+        if self.watched or not self.counts or batch.sample_weight is not None:
             self.flush()
             self.model._update_metrics(loss, batch, y_pred, training=True)
+            metrics = self.model.metrics[1:]  # none before the first batch has shown the shapes
+            # of the class itself: a subclass may update in a way of its own
+            counts = [vars(type(metric)).get("counts") for metric in metrics]
+            self.counts = bool(counts) and all(counts)
             return
         self.waiting.append((loss, batch.y, y_pred.copy()))  # the engine uses its array again
         if len(self.waiting) == AT_ONCE or len(self.waiting) * y_pred.size >= NUMBERS:

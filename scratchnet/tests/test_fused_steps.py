@@ -413,6 +413,20 @@ def test_arrays_are_kept_and_grow():
     other = step.array("a", (2, 3), np.float64)
     assert other.dtype == np.float64
     assert step.array("a", (50, 4), np.float64).shape == (50, 4)
+    assert step.array("a", (50, 4), np.float64) is step.array("a", (50, 4), np.float64)
+    assert step.array("a", (50, 4), np.float32).dtype == np.float32
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+def test_a_gradient_of_another_size_is_refused(activation):
+    """A layer of somebody's own may give back any array: kernels would read behind its end."""
+    step = DenseStep([Dense(20, activation=activation)])
+    built(list(step.layers), (4,), np.random.default_rng(0), random)
+    step.forward(np.ones((9, 4), np.float32), every_row(9), training=True)
+    for shape in ((8, 20), (9, 19), (9,)):
+        with pytest.raises(ValueError, match="cannot reshape"):
+            step.backward(np.ones(shape, np.float32), True)
+    assert step.backward(np.ones((9, 4, 5), np.float32), True).shape == (9, 4)
 
 
 def test_batches_of_changing_size_share_no_numbers():

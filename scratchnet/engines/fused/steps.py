@@ -50,7 +50,9 @@ class Step:
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = tuple(layers)
+        self.dtype = np.dtype(layers[0].dtype)
         self._arrays: dict[str, Array] = {}
+        self._given: dict[str, Array] = {}  # what `array` gave last
 
     def forward(self, x: Array, rows: Rows, training: bool) -> Array:
         """The output of the last of the layers for the samples x[rows]."""
@@ -63,21 +65,24 @@ class Step:
     def own(self, array: Array) -> Array:
         """The array as the vector code must have it: in order, and of the layers' dtype. Somebody
         may have put in a weight that is not so, and a layer of their own need not keep to it."""
-        return np.ascontiguousarray(array, self.layers[0].dtype)
+        return np.ascontiguousarray(array, self.dtype)
 
     def own_rows(self, x: Array, rows: Rows) -> tuple[Array, Rows]:
         """The same for samples x[rows], where they are of another dtype."""
-        if x.dtype == self.layers[0].dtype:
+        if x.dtype == self.dtype:
             return x, rows
         return self.own(x[rows]), every_row(rows.size)
 
     def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
         """An array of this shape, the same memory each time if it is large enough."""
-        size = prod(shape)
-        known = self._arrays.get(name)
-        if known is None or known.size < size or known.dtype != dtype:
-            known = self._arrays[name] = memory.aligned(size, dtype)
-        return known[:size].reshape(shape)
+        given = self._given.get(name)
+        if given is None or given.shape != shape or given.dtype != dtype:
+            size = prod(shape)
+            known = self._arrays.get(name)
+            if known is None or known.size < size or known.dtype != dtype:
+                known = self._arrays[name] = memory.aligned(size, dtype)
+            given = self._given[name] = known[:size].reshape(shape)
+        return given
 
 
 class PlainStep(Step):
@@ -136,23 +141,23 @@ class DenseStep(Step):
         y = self.array("y", (N, U), kind) if training else np.empty((N, U), kind)
         keep, scale = NO_MASK, 1.0
         if training and self.dropout is not None and self.dropout.rate > 0:
-            keep = _as_mask(self.dropout.draw_mask((*shape, U)), (*shape, U)).reshape(N, U)
+            keep = _as_mask(self.dropout.draw_mask((*shape, U)), (*shape, U))
+            keep = keep if len(shape) == 1 else keep.reshape(N, U)
             scale = 1 / (1 - self.dropout.rate) if self.dropout.rate < 1 else 0.0
-        bias = _zeros(U, kind.char)
-        if self.dense.use_bias:
-            bias = self.own(self.dense.params["bias"])
+        uses = self.dense.use_bias
+        bias = self.own(self.dense.params["bias"]) if uses else _zeros(U, kind.char)
         workers = workers_for(N * D * U)
         dense.dense_forward(x, rows, kernel, bias, self.relu, keep, kind.type(scale), y, workers)
         if training:
             self.saved = DenseSaved(x, rows, y, scale, shape)
         if self.softmax:
             z, y = y, np.empty((N, U), kind)
-            self.dense.z = z.reshape(*shape, U)
+            self.dense.z = z if len(shape) == 1 else z.reshape(*shape, U)
             if training and self.loss_follows:
                 self.probabilities = y
             else:
                 loss.softmax(z, y)
-        return y.reshape(*shape, U)
+        return y if len(shape) == 1 else y.reshape(*shape, U)
 
     def crossentropy(self, y_true: Array, factor: float) -> tuple[float, Array]:
         """The loss -factor * sum of y_true * log(softmax(z)) of the last training forward, and dz.
@@ -169,12 +174,14 @@ class DenseStep(Step):
         y = self.saved.y
         if not self.relu:
             return self.backward_z(dy, needs_dx)
-        dy = self.own(dy).reshape(y.shape)
+        dy = self.own(dy)
+        dy = dy if dy.shape == y.shape else dy.reshape(y.shape)
         return self._backward(dy, y, self.array("dz", y.shape, dy.dtype), needs_dx)
 
     def backward_z(self, dz: Array, needs_dx: bool) -> Array | None:
         """From dz, where the activation is behind us, or the loss starts from the logits."""
-        dz = self.own(dz).reshape(self.saved.y.shape)
+        dz, shape = self.own(dz), self.saved.y.shape
+        dz = dz if dz.shape == shape else dz.reshape(shape)
         return self._backward(dz, _nothing(2, dz.dtype.char), dz, needs_dx)
 
     def _backward(self, dy: Array, y: Array, dz: Array, needs_dx: bool) -> Array | None:
@@ -187,7 +194,9 @@ class DenseStep(Step):
             kept.x, kept.rows, dy, y, kind.type(kept.scale), dz, kernel, grads["kernel"], dbias, dx,
             workers_for(2 * N * D * U),
         )  # fmt: skip
-        return dx.reshape(*kept.shape, D) if needs_dx else None
+        if not needs_dx:
+            return None
+        return dx if len(kept.shape) == 1 else dx.reshape(*kept.shape, D)
 
 
 class DenseSaved(NamedTuple):
