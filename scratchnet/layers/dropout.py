@@ -114,10 +114,8 @@ class Dropout(Layer):
         assert self.seed_generator is not None
         seed, call = self.seed_generator.next()
         if self.mask is None:
-            if self.noise_shape is None:
-                return random.dropout_mask(shape, (seed, call), self.rate, self.dtype)
-            noise = zip(shape, self.noise_shape, strict=True)
-            drawn = tuple(n if d is None else d for n, d in noise)
+            noise = self.noise_shape or shape
+            drawn = tuple(n if d is None else d for n, d in zip(shape, noise, strict=True))
             mask = random.dropout_mask(drawn, (seed, call), self.rate, self.dtype)
         else:
             mask = np.asarray(self.mask(call) if callable(self.mask) else self.mask)

@@ -149,7 +149,7 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(name, dtype):
     for count in COUNTS:
         keras.set_num_threads(count)
         results.append(trained(model_of(name), x, y))
-        assert len(pool.helpers) >= count - 1
+        assert len(pool._helpers) >= count - 1
     for other in results[1:]:
         assert_same_bits(results[0], other)
 
@@ -173,12 +173,7 @@ def test_a_network_of_ordinary_size_is_shared_without_being_asked(monkeypatch):
     model = keras.networks.NETWORKS["mlp_dropout"]
     rng, seen = np.random.default_rng(0), []
     x, y = rng.random((256, 784), np.float32), np.eye(10)[rng.integers(0, 10, 256)]
-
-    def asked():
-        seen.append(setting.get_num_threads())
-        return seen[-1]
-
-    monkeypatch.setattr(regions, "get_num_threads", asked)  # where work is worth more than one
+    monkeypatch.setattr(regions, "launch", lambda n: (seen.append(n), launch(n)))
     results = []
     for count in COUNTS:
         keras.set_num_threads(count)
@@ -202,7 +197,7 @@ from scratchnet.tests.test_fused_threads import data_of, fingerprint, model_of, 
 threads.ALONE = 0
 for name in sys.argv[1:]:
     print(fingerprint(trained(model_of(name), *data_of(name))))
-print(keras.get_num_threads(), len(pool.helpers), numba.config.NUMBA_NUM_THREADS)
+print(keras.get_num_threads(), len(pool._helpers), numba.config.NUMBA_NUM_THREADS)
 """
 
 FORK = """
@@ -218,11 +213,11 @@ def everything():
     return [fingerprint(trained(model_of(name), *data_of(name))) for name in sys.argv[1:]]
 
 def child(queue):
-    assert not pool.helpers
+    assert not pool._helpers
     queue.put(everything())
 
 before = everything()
-assert len(pool.helpers) == 2
+assert len(pool._helpers) == 2
 context = multiprocessing.get_context("fork")
 for _ in range(2):
     queue = context.Queue()
@@ -346,8 +341,7 @@ def test_a_region_needs_no_helper_that_cannot_be_started(monkeypatch):
         asked.append(self)
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(pool, "helpers", [])
-    monkeypatch.setattr(regions, "helpers", pool.helpers)
+    monkeypatch.setattr(pool, "_helpers", [])
     monkeypatch.setattr(pool, "_most", pool._most)
     monkeypatch.setattr(threading.Thread, "start", refuse)
     keras.set_num_threads(3)
@@ -492,27 +486,27 @@ def test_more_workers_than_helpers_do_what_they_can():
     for _ in range(50):
         done, calls, _ = region(30, 100, 1000)
         assert (done == 1).all()
-        assert calls <= len(pool.helpers) + 1
+        assert calls <= len(pool._helpers) + 1
 
 
 def test_launch_starts_as_many_as_are_missing():
     launch(4)
-    helpers = list(pool.helpers)
+    helpers = list(pool._helpers)
     assert len(helpers) >= 3
     for threads in (4, 2, 1, 0):
         launch(threads)
-        assert pool.helpers == helpers
+        assert pool._helpers == helpers
     assert all(helper.is_alive() and helper.daemon for helper in helpers)
     assert len({helper.name for helper in helpers}) == len(helpers)
     launch(len(helpers) + 2)
-    assert len(pool.helpers) == len(helpers) + 1
+    assert len(pool._helpers) == len(helpers) + 1
 
 
 def test_helpers_sleep_when_there_is_nothing_to_do():
     launch(3)
     region(10, 3)
     end = time.monotonic() + 20
-    while pool._board[SLEEPERS * LINE] < len(pool.helpers):
+    while pool._board[SLEEPERS * LINE] < len(pool._helpers):
         assert time.monotonic() < end, "a helper is still awake"
         time.sleep(0.01)
     done, _, _ = region(100, 3, 1000)  # and they can be woken

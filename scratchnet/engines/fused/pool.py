@@ -26,7 +26,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["PARALLEL", "helpers", "launch"]
+__all__ = ["PARALLEL", "launch"]
 
 PARALLEL = "scratchnet_parallel"  # the name under which compiled code finds `_parallel`
 
@@ -201,7 +201,7 @@ def _help():
 
 llvm.add_symbol(PARALLEL, _parallel.address)
 
-helpers: list[threading.Thread] = []
+_helpers: list[threading.Thread] = []
 _launching = threading.Lock()
 _most = sys.maxsize  # helpers that there can be, as far as is known
 
@@ -209,25 +209,25 @@ _most = sys.maxsize  # helpers that there can be, as far as is known
 def launch(threads: int) -> None:
     """See to it that there are threads - 1 helpers."""
     global _most
-    if len(helpers) >= min(threads - 1, _most):
+    if len(_helpers) >= min(threads - 1, _most):
         return
     with _launching:
-        while len(helpers) < threads - 1:
-            name = f"scratchnet-{len(helpers) + 1}"
+        while len(_helpers) < threads - 1:
+            name = f"scratchnet-{len(_helpers) + 1}"
             helper = threading.Thread(target=_help, name=name, daemon=True)
             try:
                 helper.start()
             except RuntimeError:  # no more threads for this process: a region needs no helper
-                _most = len(helpers)
+                _most = len(_helpers)
                 return
-            helpers.append(helper)
+            _helpers.append(helper)
 
 
 def _after_fork() -> None:
     """A forked process has this thread alone: the helpers are gone, and the board is clean."""
     global _launching, _most
     _launching = threading.Lock()  # another thread may have held it
-    helpers.clear()
+    _helpers.clear()
     _most = sys.maxsize
     _board[:] = 0
     _c.pthread_mutex_init(_lock, None)

@@ -76,12 +76,13 @@ class Step:
     def array(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
         """An array of this shape, the same memory each time if it is large enough."""
         given = self._given.get(name)
-        if given is None or given.shape != shape or given.dtype != dtype:
-            size = prod(shape)
-            known = self._arrays.get(name)
-            if known is None or known.size < size or known.dtype != dtype:
-                known = self._arrays[name] = memory.aligned(size, dtype)
-            given = self._given[name] = known[:size].reshape(shape)
+        if given is not None and given.shape == shape and given.dtype == dtype:
+            return given
+        size = prod(shape)
+        known = self._arrays.get(name)
+        if known is None or known.size < size or known.dtype != dtype:
+            known = self._arrays[name] = memory.aligned(size, dtype)
+        given = self._given[name] = known[:size].reshape(shape)
         return given
 
 
@@ -144,8 +145,9 @@ class DenseStep(Step):
             keep = _as_mask(self.dropout.draw_mask((*shape, U)), (*shape, U))
             keep = keep if len(shape) == 1 else keep.reshape(N, U)
             scale = 1 / (1 - self.dropout.rate) if self.dropout.rate < 1 else 0.0
-        uses = self.dense.use_bias
-        bias = self.own(self.dense.params["bias"]) if uses else _zeros(U, kind.char)
+        bias = _zeros(U, kind.char)
+        if self.dense.use_bias:
+            bias = self.own(self.dense.params["bias"])
         workers = workers_for(N * D * U)
         dense.dense_forward(x, rows, kernel, bias, self.relu, keep, kind.type(scale), y, workers)
         if training:

@@ -31,7 +31,7 @@ from llvmlite import ir
 from numba.core import cgutils, compiler, types
 from numba.extending import intrinsic
 
-from scratchnet.engines.fused.pool import PARALLEL, helpers, launch
+from scratchnet.engines.fused.pool import PARALLEL, launch
 from scratchnet.engines.fused.tile import pointer
 from scratchnet.engines.threads import get_num_threads
 from scratchnet.errors import expected
@@ -91,8 +91,7 @@ def workers_for(multiply_adds: int) -> int:
     if multiply_adds < ALONE:
         return 1
     threads = get_num_threads()
-    if len(helpers) < threads - 1:
-        launch(threads)
+    launch(threads)
     return threads
 
 
