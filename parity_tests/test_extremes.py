@@ -1,6 +1,7 @@
 """Softmax, log-sum-exp and the cross-entropies at logits of +-1e4: no overflow, Keras's numbers."""
 
 import itertools
+import platform
 
 import numpy as np
 import pytest
@@ -109,3 +110,34 @@ def one_step(k, kind, activation, dtype):
     output = model.predict_on_batch(x)
     value = np.asarray(model.train_on_batch(x, y), dtype)
     return output, value, model.get_weights()[0] - one
+
+
+# ------------------------------------------------------------------ the smallest numbers
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="see threads.flush")
+def test_a_momentum_that_nothing_feeds_ends_where_keras_ends(keras):
+    """TensorFlow takes what is smaller than a normal number for 0, and so does engine `fused`: a
+    momentum of which a tenth is such a number stays what it is. The other engines go on."""
+    x, y = np.ones((1300, 2), "float32"), np.ones((1300, 1), "float32")
+    x[1:, 1] = 0  # this weight has a gradient in the first step alone
+
+    def trained(library):
+        layer = library.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
+        model = library.Sequential([library.Input((2,)), layer])
+        model.compile(library.optimizers.Adam(2**-10), "mse")
+        model.fit(x, y, batch_size=1, shuffle=False, verbose=0)
+        return [np.asarray(variable).ravel() for variable in model.optimizer.variables]
+
+    theirs = trained(keras)[2]
+    ends = {}
+    for engine in engines.RUNNABLE:
+        with engines.engine(engine):
+            ends[engine] = trained(scratchnet)[2]
+    smallest = np.finfo("float32").smallest_normal
+    assert smallest < -theirs[1] < 11 * smallest
+    for engine, mine in ends.items():
+        if engine == "fused":
+            assert mine[1] == theirs[1]
+        else:
+            assert 0 < -mine[1] < smallest, engine

@@ -15,6 +15,7 @@ from scratchnet.engines.fused.few import FEW, FewSteps, gather
 from scratchnet.engines.fused.planner import Plan, merge
 from scratchnet.engines.fused.steps import NO_ARGMAX, ConvStep, PlainStep
 from scratchnet.engines.fused.threads import draw, share
+from scratchnet.engines.fused.tile import WIDE
 from scratchnet.engines.fused.windows import windows
 from scratchnet.layers import (
     Activation,
@@ -194,7 +195,7 @@ def test_a_convolution_of_a_few_images_has_the_bits_of_one_of_many(name, n, dtyp
     regions.launch(5)
     for relu in (False, True):
         wanted = np.full((n, cells, filters), np.nan, dtype)
-        conv_forward(x, rows, places, w, bias, relu, wanted, NO_ARGMAX, 1)
+        conv_forward(x, rows, places, w, bias, relu, wanted, NO_ARGMAX, WIDE, 1)
         for workers in (1, 2, 5, 5, 5):
             y = np.full((n, cells, filters), np.nan, dtype)
             few_rows.conv_few(x, rows, places, w, bias, relu, y, workers)

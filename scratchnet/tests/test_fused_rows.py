@@ -17,7 +17,15 @@ from scratchnet.engines.fused.cells import (
     lowest,
 )
 from scratchnet.engines.fused.loss import softmax, softmax_crossentropy
-from scratchnet.engines.fused.tile import NARROW_BYTES, ROWS, WIDTH_BYTES, make_tile
+from scratchnet.engines.fused.tile import (
+    NARROW_BYTES,
+    ROWS,
+    SLIM,
+    VECTOR_BYTES,
+    WIDE,
+    WIDTH_BYTES,
+    make_tile,
+)
 
 DTYPES = ("float32", "float64")
 REST = 77  # in places that nobody may write to
@@ -39,8 +47,8 @@ def places_of(x, row_at, D, width, used, x_at, w_at):
 
 
 @numba.njit
-def panels_of(w, first, panels):
-    packing.pack_panels(w, first, panels)
+def panels_of(w, first, panels, vectors):
+    packing.pack_panels(w, first, panels, vectors)
 
 
 @numba.njit
@@ -146,12 +154,14 @@ def test_a_number_that_is_none_is_not_left_out(dtype):
 
 @pytest.mark.parametrize(("of", "to"), [("float32",) * 2, ("float64",) * 2, ("float32", "float64")])
 @pytest.mark.parametrize("U", [1, 10, 16, 33, 200])
-def test_panels_hold_the_columns_and_zeros_behind_the_last(U, of, to):
-    w, width = np.random.default_rng(U).normal(size=(5, U)).astype(of), width_of(to)
+@pytest.mark.parametrize("vectors", sorted({WIDE, SLIM}))
+def test_panels_hold_the_columns_and_zeros_behind_the_last(vectors, U, of, to):
+    w = np.random.default_rng(U).normal(size=(5, U)).astype(of)
+    width = len(vectors) * VECTOR_BYTES // np.dtype(to).itemsize
     for together in (1, 3):
         for first in range(0, U, width):
             panels = np.full((together, 5 * width), REST, to)
-            panels_of(w, first, panels)
+            panels_of(w, first, panels, vectors)
             wide = np.zeros((5, first + together * width), to)
             wide[:, : min(U, wide.shape[1])] = w[:, : wide.shape[1]]
             wanted = wide[:, first:].reshape(5, together, width).swapaxes(0, 1)

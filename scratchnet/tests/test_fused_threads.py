@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -487,6 +488,36 @@ def test_more_workers_than_helpers_do_what_they_can():
         done, calls, _ = region(30, 100, 1000)
         assert (done == 1).all()
         assert calls <= len(pool._helpers) + 1
+
+
+@numba.njit(nogil=True)
+def halve_tasks(counter, x, seconds):
+    """Halve the numbers, one a task, and wait, so that every thread comes to some."""
+    i = draw(counter)
+    while i < x.size:
+        x[i] *= x.dtype.type(0.5)
+        for k in range(20_000):
+            seconds[i] += np.sqrt(k + seconds[i])
+        i = draw(counter)
+
+
+@numba.njit(nogil=True)
+def halve(x, seconds, workers):
+    share(workers, halve_tasks, (np.zeros(8, np.intp), x, seconds))
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the others keep them")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_is_too_small_for_a_normal_number_is_zero_in_a_region_and_there_alone(workers, dtype):
+    launch(workers)
+    smallest = np.finfo(dtype).smallest_normal
+    x = np.full(64, smallest)
+    x[::2] *= 2
+    halve(x, np.zeros(x.size), workers)
+    np.testing.assert_array_equal(x[::2], smallest)
+    np.testing.assert_array_equal(x[1::2], 0)
+    assert x[0] * x.dtype.type(0.5) > 0, "the modes of this thread are not what they were"
 
 
 def test_launch_starts_as_many_as_are_missing():

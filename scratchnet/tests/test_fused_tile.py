@@ -12,10 +12,14 @@ from scratchnet.engines.fused.tile import (
     NARROW_SHAPES,
     PIECE,
     SHAPES,
+    SLIM,
+    SLIM_SHAPES,
     VECTOR_BYTES,
     VECTORS,
+    WIDE,
     make_packed_tile,
     make_tile,
+    vectors_for,
 )
 
 DTYPES = ("float32", "float64")
@@ -23,6 +27,7 @@ COUNTS = (0, 1, 2, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 5)
 # LLVM splits vectors that the host lacks, so every shape can be run anywhere
 KINDS = {
     **{name: (rows, vectors, size) for name, (size, rows, vectors) in SHAPES.items()},
+    **{f"{name} slim": (*SLIM_SHAPES[name], SHAPES[name][0]) for name in SHAPES},
     **{f"{name} narrow": (*NARROW_SHAPES[name], SHAPES[name][0]) for name in SHAPES},
     "broad": (1, BROAD, VECTOR_BYTES),
     "long": (1, LONG, VECTOR_BYTES),
@@ -183,6 +188,16 @@ def test_the_tile_in_use_has_the_shape_of_this_processor():
     assert tiles.WIDTH_BYTES == tiles.VECTOR_BYTES * VECTORS
 
 
+def test_panels_leave_as_little_empty_as_they_can():
+    for dtype in (np.dtype("float32"), np.dtype("float64")):
+        slim, wide = (len(v) * VECTOR_BYTES // dtype.itemsize for v in (SLIM, WIDE))
+        for columns in range(1, 4 * wide + 1):
+            width = len(vectors_for(columns, dtype)) * VECTOR_BYTES // dtype.itemsize
+            empty = {each: -columns % each for each in (wide, slim)}
+            assert empty[width] == min(empty.values())
+            assert width == wide or empty[width] < empty[wide]
+
+
 @pytest.mark.parametrize(
     ("features", "name"),
     [
@@ -201,7 +216,7 @@ def test_shape_is_chosen_by_the_features(features, name, monkeypatch):
 @pytest.mark.parametrize("name", SHAPES)
 def test_sums_fit_the_registers(name):
     registers = 32 if name in ("AVX-512", "NEON") else 16
-    for rows, vectors in (SHAPES[name][1:], NARROW_SHAPES[name]):
+    for rows, vectors in (SHAPES[name][1:], SLIM_SHAPES[name], NARROW_SHAPES[name]):
         assert rows * vectors + vectors + 1 <= registers
 
 
@@ -209,17 +224,28 @@ def test_sums_fit_the_registers(name):
 
 
 @numba.njit
-def run_leave(block, block_from, per_cell, bias, bias_from, relu, y, y_from, argmax, argmax_from):
-    leave(block, block_from, per_cell, bias, bias_from, relu, y, y_from, argmax, argmax_from)
+def run_leave(
+    block, block_from, per_cell, bias, bias_from, relu, y, y_from, argmax, argmax_from, vectors
+):
+    leave(
+        block, block_from, per_cell, bias, bias_from, relu, y, y_from, argmax, argmax_from, vectors
+    )
 
 
 @numba.njit
-def run_spread(dy, dy_from, argmax, argmax_from, per_cell, dz, dz_from):
-    spread(dy, dy_from, argmax, argmax_from, per_cell, dz, dz_from)
+def run_spread(dy, dy_from, argmax, argmax_from, per_cell, dz, dz_from, vectors):
+    spread(dy, dy_from, argmax, argmax_from, per_cell, dz, dz_from, vectors)
 
 
-def width_of(dtype):
-    return VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize
+@pytest.fixture(params=sorted({WIDE, SLIM, (0,)}), ids=lambda vectors: f"{len(vectors)} vectors")
+def vectors(request):
+    """Of a panel: those of this processor, and one."""
+    return request.param
+
+
+@pytest.fixture
+def width_of(vectors):
+    return lambda dtype: len(vectors) * VECTOR_BYTES // np.dtype(dtype).itemsize
 
 
 def leave_definition(windows, bias, relu):
@@ -237,7 +263,7 @@ def leave_definition(windows, bias, relu):
     return y, argmax
 
 
-def leave_of(windows, bias, relu):
+def leave_of(windows, bias, relu, vectors):
     """y and argmax of one cell that lies somewhere inside its arrays."""
     per_cell, width = windows.shape
     block = np.full(5 + windows.size + 3, np.inf, bias.dtype)
@@ -245,15 +271,15 @@ def leave_of(windows, bias, relu):
     biases = np.full(width + 20, np.inf, bias.dtype)
     biases[2 : 2 + width] = bias
     y, argmax = np.full(width + 40, 77, bias.dtype), np.full(width + 90, 77, np.uint8)
-    run_leave(block, 5, per_cell, biases, 2, relu, y, 9, argmax, 6)
+    run_leave(block, 5, per_cell, biases, 2, relu, y, 9, argmax, 6, vectors)
     for array, at in ((y, 9), (argmax, 6)):
         assert (array[:at] == 77).all()
         assert (array[at + width :] == 77).all()
     return y[9 : 9 + width], argmax[6 : 6 + width]
 
 
-def assert_leaves(windows, bias, relu):
-    y, argmax = leave_of(windows, bias, relu)
+def assert_leaves(windows, bias, relu, vectors):
+    y, argmax = leave_of(windows, bias, relu, vectors)
     wanted_y, wanted_argmax = leave_definition(windows, bias, relu)
     np.testing.assert_array_equal(y, wanted_y)
     np.testing.assert_array_equal(np.signbit(y), np.signbit(wanted_y))
@@ -264,22 +290,24 @@ def assert_leaves(windows, bias, relu):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("per_cell", [1, 2, 4, 9, 250])
-def test_first_maximum_of_a_cell_leaves(per_cell, relu, dtype):
+def test_first_maximum_of_a_cell_leaves(per_cell, relu, dtype, vectors, width_of):
     rng, width = np.random.default_rng(per_cell), width_of(dtype)
     for values in (2, 5, 1000):  # few values: many ties
         windows = rng.integers(-values, values, (per_cell, width)).astype(dtype) / 4
         bias = rng.integers(-1, 2, width).astype(dtype) / 4
-        argmax = assert_leaves(windows, bias, relu)
+        argmax = assert_leaves(windows, bias, relu, vectors)
         assert not relu or values > 5 or per_cell > 4 or (argmax == DEAD).any()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("per_cell", [1, 4, 9])
-def test_where_no_window_is_above_zero_relu_lets_nothing_through(per_cell, dtype):
+def test_where_no_window_is_above_zero_relu_lets_nothing_through(
+    per_cell, dtype, vectors, width_of
+):
     width = width_of(dtype)
     windows = -np.ones((per_cell, width), dtype)
     windows[-1, 1::2] = 0
-    y, argmax = leave_of(windows, np.zeros(width, dtype), True)
+    y, argmax = leave_of(windows, np.zeros(width, dtype), True, vectors)
     assert not y.any()
     assert not np.signbit(y).any()
     assert (argmax == DEAD).all()
@@ -287,28 +315,28 @@ def test_where_no_window_is_above_zero_relu_lets_nothing_through(per_cell, dtype
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("relu", [False, True])
-def test_all_equal_windows_the_first_wins(relu, dtype):
+def test_all_equal_windows_the_first_wins(relu, dtype, vectors, width_of):
     width = width_of(dtype)
-    _, argmax = leave_of(np.ones((9, width), dtype), np.ones(width, dtype), relu)
+    _, argmax = leave_of(np.ones((9, width), dtype), np.ones(width, dtype), relu, vectors)
     assert not argmax.any()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("place", [0, 2, 3])
-def test_not_a_number_is_found_where_the_loops_find_it(place, relu, dtype):
+def test_not_a_number_is_found_where_the_loops_find_it(place, relu, dtype, vectors, width_of):
     width = width_of(dtype)
     windows = np.random.default_rng(0).normal(size=(4, width)).astype(dtype)
     windows[:, 0] = -1
     windows[place] = np.nan
-    assert_leaves(windows, np.zeros(width, dtype), relu)
-    y, _ = leave_of(windows, np.zeros(width, dtype), relu)
+    assert_leaves(windows, np.zeros(width, dtype), relu, vectors)
+    y, _ = leave_of(windows, np.zeros(width, dtype), relu, vectors)
     assert np.isnan(y).all() == (place == 0)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("relu", [False, True])
-def test_infinity_and_the_two_zeros(relu, dtype):
+def test_infinity_and_the_two_zeros(relu, dtype, vectors, width_of):
     width = width_of(dtype)
     columns = [
         [0.0, -0.0],
@@ -319,18 +347,18 @@ def test_infinity_and_the_two_zeros(relu, dtype):
         [1, np.inf],
     ]
     windows = np.resize(np.array(columns, dtype), (width, 2)).T.copy()
-    assert_leaves(windows, np.full(width, -0.0, dtype), relu)
+    assert_leaves(windows, np.full(width, -0.0, dtype), relu, vectors)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("per_cell", [1, 4, 9, 250])
-def test_spread_sends_each_gradient_to_its_window(per_cell, dtype):
+def test_spread_sends_each_gradient_to_its_window(per_cell, dtype, vectors, width_of):
     rng, width = np.random.default_rng(per_cell), width_of(dtype)
     dy = np.append(np.full(3, 5), rng.normal(size=width)).astype(dtype)
     argmax = np.append(np.full(4, 1), rng.integers(0, per_cell, width)).astype(np.uint8)
     argmax[5::3] = DEAD
     dz = np.full(7 + per_cell * width + 30, 77, dtype)
-    run_spread(dy, 3, argmax, 4, per_cell, dz, 7)
+    run_spread(dy, 3, argmax, 4, per_cell, dz, 7, vectors)
     wanted = np.where(argmax[4:] == np.arange(per_cell)[:, None], dy[3:], 0)
     end = 7 + per_cell * width
     np.testing.assert_array_equal(dz[7:end].reshape(per_cell, width), wanted)

@@ -35,17 +35,18 @@ ALL = 2**GROUP - 1
 @intrinsic
 def leave(
     typingctx: Any, block: Any, block_from: Any, per_cell: Any, bias: Any, bias_from: Any,
-    relu: Any, y: Any, y_from: Any, argmax: Any, argmax_from: Any,
+    relu: Any, y: Any, y_from: Any, argmax: Any, argmax_from: Any, vectors: Any,
 ) -> Any:  # fmt: skip
-    """One cell of WIDTH filters: bias, the first maximum of its windows, relu.
+    """One cell under one panel of `vectors`: bias, the first maximum of its windows, relu.
 
-        z[a]   = block[a * WIDTH + v] + bias[v]        a < per_cell
+        z[a]   = block[a * width + v] + bias[v]        a < per_cell, v < width
         y      = largest z, argmax = the first a that has it; if relu and z <= 0: 0 and DEAD
 
     block, bias, y    1-D floats   argmax 1-D uint8   *_from: where in them to begin
     """
     i = types.intp
-    signature = types.void(block, i, i, bias, i, types.boolean, y, i, argmax, i)
+    signature = types.void(block, i, i, bias, i, types.boolean, y, i, argmax, i, vectors)
+    count = len(vectors)
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         at = partial(pointer, context, b, signature, arguments)
@@ -55,8 +56,8 @@ def leave(
         places = ir.VectorType(ir.IntType(8 * lanes.bytes), lanes.lanes)
         small = ir.VectorType(ir.IntType(8), lanes.lanes)
         index = per_cell.type
-        biases = [lanes.load(bias, v) for v in range(VECTORS)]
-        first = [b.fadd(lanes.load(block, v), biases[v]) for v in range(VECTORS)]
+        biases = [lanes.load(bias, v) for v in range(count)]
+        first = [b.fadd(lanes.load(block, v), biases[v]) for v in range(count)]
         before = b.basic_block
         step, after = b.append_basic_block("window"), b.append_basic_block("largest")
         b.cbranch(b.icmp_signed("<", ir.Constant(index, 1), per_cell), step, after)
@@ -64,10 +65,10 @@ def leave(
         b.position_at_end(step)
         a = b.phi(index)
         best, which = [b.phi(lanes.type) for _ in first], [b.phi(places) for _ in first]
-        row = b.gep(block, [b.mul(a, ir.Constant(index, VECTORS * lanes.lanes))])
+        row = b.gep(block, [b.mul(a, ir.Constant(index, count * lanes.lanes))])
         place = lanes.repeat(b.trunc(a, places.element) if lanes.bytes < 8 else a)
         new_best, new_which = [], []
-        for v in range(VECTORS):
+        for v in range(count):
             z = b.fadd(lanes.load(row, v), biases[v])
             larger = b.fcmp_ordered(">", z, best[v])
             new_best.append(b.select(larger, z, best[v]))
@@ -76,7 +77,7 @@ def leave(
         none = ir.Constant(places, [0] * lanes.lanes)
         a.add_incoming(ir.Constant(index, 1), before)
         a.add_incoming(following, step)
-        for v in range(VECTORS):
+        for v in range(count):
             best[v].add_incoming(first[v], before)
             best[v].add_incoming(new_best[v], step)
             which[v].add_incoming(none, before)
@@ -84,14 +85,14 @@ def leave(
         b.cbranch(b.icmp_signed("<", following, per_cell), step, after)
 
         b.position_at_end(after)
-        for v in range(VECTORS):
+        for v in range(count):
             largest, winner = b.phi(lanes.type), b.phi(places)
             largest.add_incoming(first[v], before)
             largest.add_incoming(new_best[v], step)
             winner.add_incoming(none, before)
             winner.add_incoming(new_which[v], step)
             first[v], new_which[v] = largest, winner
-        for v in range(VECTORS):
+        for v in range(count):
             off = b.fcmp_ordered("<=", first[v], lanes.zero)
             off = b.and_(off, lanes.repeat(relu))
             lanes.store(b.select(off, lanes.zero, first[v]), y, v)
@@ -107,11 +108,12 @@ def leave(
 @intrinsic
 def spread(
     typingctx: Any, dy: Any, dy_from: Any, argmax: Any, argmax_from: Any, per_cell: Any,
-    dz: Any, dz_from: Any,
+    dz: Any, dz_from: Any, vectors: Any,
 ) -> Any:  # fmt: skip
-    """The way back of `leave` for one cell: dz[a * WIDTH + v] = dy[v] if argmax[v] is a, else 0."""
+    """The way back of `leave` for one cell: dz[a * width + v] = dy[v] if argmax[v] is a, else 0."""
     i = types.intp
-    signature = types.void(dy, i, argmax, i, i, dz, i)
+    signature = types.void(dy, i, argmax, i, i, dz, i, vectors)
+    count = len(vectors)
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         at = partial(pointer, context, b, signature, arguments)
@@ -122,7 +124,7 @@ def spread(
         small = ir.VectorType(ir.IntType(8), lanes.lanes)
         index = per_cell.type
         gradients, winners = [], []
-        for v in range(VECTORS):
+        for v in range(count):
             gradients.append(lanes.load(dy, v))
             place = b.gep(argmax, [ir.Constant(index, v * lanes.lanes)])
             winners.append(b.zext(b.load(b.bitcast(place, small.as_pointer()), align=1), places))
@@ -131,9 +133,9 @@ def spread(
         b.branch(step)
         b.position_at_end(step)
         a = b.phi(index)
-        row = b.gep(dz, [b.mul(a, ir.Constant(index, VECTORS * lanes.lanes))])
+        row = b.gep(dz, [b.mul(a, ir.Constant(index, count * lanes.lanes))])
         place = lanes.repeat(b.trunc(a, places.element) if lanes.bytes < 8 else a)
-        for v in range(VECTORS):
+        for v in range(count):
             here = b.icmp_signed("==", winners[v], place)
             lanes.store(b.select(here, gradients[v], lanes.zero), row, v)
         following = b.add(a, ir.Constant(index, 1))

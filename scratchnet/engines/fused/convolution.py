@@ -15,13 +15,18 @@ read too many.
 import numpy as np
 
 from scratchnet.engines.fused.cells import ALL, DEAD, GROUP, equals, leave, lowest, spread
-from scratchnet.engines.fused.packing import copy_row, every, pack_panels
+from scratchnet.engines.fused.packing import (
+    aligned,
+    copy_row,
+    every,
+    pack_panels,
+    rows_of,
+    width_of,
+)
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
     LONG,
-    ROWS,
     VECTOR_BYTES,
-    WIDTH_BYTES,
     long_add,
     short_add,
     tile,
@@ -75,10 +80,9 @@ def leave_room(room, windows, image):
 
 
 @inner
-def pack_kernel_transposed(kernel, first, panel):
+def pack_kernel_transposed(kernel, first, width, panel):
     """panel[((r * S + s) * F + f) * width + v] = kernel[r, s, first + v, f], zeros after C."""
     T, C, F = kernel.shape
-    width = WIDTH_BYTES // kernel.itemsize
     for t in range(T):
         for v in range(width):
             for f in range(F):
@@ -96,15 +100,17 @@ def bias_of_panels(bias, width):
 
 
 @tasks
-def _panel_tasks(counter, kernel, panels):
+def _panel_tasks(counter, kernel, panels, vectors):
     p = draw(counter)
     while p < panels.shape[0]:
-        pack_panels(kernel, p * (WIDTH_BYTES // kernel.itemsize), panels[p : p + 1])
+        pack_panels(kernel, p * width_of(vectors, kernel), panels[p : p + 1], vectors)
         p = draw(counter)
 
 
 @inner
-def leave_windows(block, begin, cells, per_cell, bias, relu, first, y, argmax, row, small):
+def leave_windows(
+    block, begin, cells, per_cell, bias, relu, first, y, argmax, row, small, vectors
+):  # fmt: skip
     """From the sums of one panel to the output of one image, cell by cell (cells.py)."""
     F = y.shape[1]
     width = row.size
@@ -115,11 +121,14 @@ def leave_windows(block, begin, cells, per_cell, bias, relu, first, y, argmax, r
             at = cell * F + first
             leave(
                 block, begin + cell * per_cell * width, per_cell, bias, first, relu,
-                flat, at, winners, at if argmax.size else 0,
+                flat, at, winners, at if argmax.size else 0, vectors,
             )  # fmt: skip
         return
     for cell in range(cells):
-        leave(block, begin + cell * per_cell * width, per_cell, bias, first, relu, row, 0, small, 0)
+        leave(
+            block, begin + cell * per_cell * width, per_cell, bias, first, relu,
+            row, 0, small, 0, vectors,
+        )  # fmt: skip
         for v in range(min(width, F - first)):
             y[cell, first + v] = row[v]
             if argmax.size:
@@ -128,24 +137,24 @@ def leave_windows(block, begin, cells, per_cell, bias, relu, first, y, argmax, r
 
 @tasks
 def _forward_tasks(
-    counter, x, rows, windows, kernel, panels, bias, relu, images, parts, y, argmax
+    counter, x, rows, windows, kernel, panels, bias, relu, images, parts, y, argmax, vectors
 ):  # fmt: skip
     """A task is so many images under a part of the panels, which it packs if `panels` is empty."""
     N, K = rows.size, kernel.shape[0]
-    width = WIDTH_BYTES // x.itemsize
-    total = bias.size // width
-    own = np.empty((1 if panels.size == 0 else 0, K * width), x.dtype)
+    width, height = width_of(vectors, x), rows_of(vectors)
+    total, mine = bias.size // width, 1 if panels.size == 0 else 0
+    own = aligned(mine * K * width, x.dtype).reshape(mine, K * width)
     starts, taps, per_cell = windows.starts, windows.taps, windows.per_cell
     cells = starts.size // per_cell
     room = np.zeros(images * windows.room, x.dtype)
-    row_at = np.empty(images * starts.size + ROWS, np.intp)
+    row_at = np.empty(images * starts.size + height, np.intp)
     for i in range(images):
         for s in range(starts.size):
             row_at[i * starts.size + s] = i * windows.room + starts[s]
-    for r in range(ROWS):  # rows of the last tile that belong to no window
+    for r in range(height):  # rows of the last tile that belong to no window
         row_at[images * starts.size + r] = 0
     w_at = every(width, K)
-    block = np.empty((images * starts.size + ROWS) * width, x.dtype)
+    block = aligned((images * starts.size + height) * width, x.dtype)
     row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
     no_argmax = np.empty((0, 0), np.uint8)
     inside = -1  # the first of the images that are in the room
@@ -158,21 +167,22 @@ def _forward_tasks(
         inside = first
         for p in range(part * total // parts, (part + 1) * total // parts):
             if own.size:
-                pack_panels(kernel, p * width, own)
+                pack_panels(kernel, p * width, own, vectors)
             panel = own[0] if own.size else panels[p]
-            for t in range(0, here * starts.size, ROWS):
+            for t in range(0, here * starts.size, height):
                 at = t * width
-                tile(room, row_at, t, taps, panel, 0, w_at, 0, K, block, at, width)
+                tile(room, row_at, t, taps, panel, 0, w_at, 0, K, block, at, width, vectors)
             for i in range(here):
                 leave_windows(
                     block, i * starts.size * width, cells, per_cell, bias, relu, p * width,
                     y[first + i], argmax[first + i] if argmax.size else no_argmax, row, small,
+                    vectors,
                 )  # fmt: skip
         task = draw(counter)
 
 
 @compiled
-def conv_forward(x, rows, windows, kernel, bias, relu, y, argmax, workers):
+def conv_forward(x, rows, windows, kernel, bias, relu, y, argmax, vectors, workers):
     """y[n] = pooled f(convolution of x[rows[n]] with kernel + bias)
 
     x (M, H*W*C), of which rows (N,) are taken   kernel (R*S*C, F)   bias (F,)
@@ -180,23 +190,25 @@ def conv_forward(x, rows, windows, kernel, bias, relu, y, argmax, workers):
     y         (N, cells, F), overwritten; without pooling a cell is one window
     argmax    (N, cells, F) uint8: which window of a cell was its first maximum, DEAD where relu
               stopped it; or (0, 0, 0)
+    vectors   of a panel of the kernel: WIDE or SLIM (tile.py)
     """
     K, F = kernel.shape
-    width = WIDTH_BYTES // x.itemsize
+    width = width_of(vectors, x)
     images = min(max(1, WINDOWS_OF_A_TASK // windows.starts.size), max(1, rows.size))
     total = (F + width - 1) // width
     whole = bias_of_panels(bias, width)
     alone = rows.size <= images  # then the panels are the tasks
-    panels = np.empty((0 if alone else total, K * width), x.dtype)
+    packed = 0 if alone else total
+    panels = aligned(packed * K * width, x.dtype).reshape(packed, K * width)
     counters = np.zeros((2, 8), np.intp)
     if not alone:
-        share(workers, _panel_tasks, (counters[0], kernel, panels))
+        share(workers, _panel_tasks, (counters[0], kernel, panels, vectors))
     share(
         workers,
         _forward_tasks,
         (
             counters[1], x, rows, windows, kernel, panels, whole, relu, images,
-            total if alone else 1, y, argmax,
+            total if alone else 1, y, argmax, vectors,
         ),
     )  # fmt: skip
 
@@ -276,8 +288,9 @@ def _pooled_tasks(
     # so many images at a time that a filter's list is worth a walk
     together = max(1, GRADIENTS_OF_A_LIST // cells)
     slack = LONG * VECTOR_BYTES // x.itemsize
-    room = np.zeros(together * windows.room + slack, x.dtype)
-    back = np.empty(windows.room + slack, x.dtype)
+    room = aligned(together * windows.room + slack, x.dtype)
+    room[:] = 0
+    back = aligned(windows.room + slack, x.dtype)
     list_size = together * cells + 1
     values, at = np.empty(F * list_size, x.dtype), np.empty((F, list_size), np.intp)
     counts = np.empty(F, np.intp)
@@ -385,11 +398,13 @@ def pooled_backward(x, rows, windows, dy, argmax, kernel, dkernel, dbias, dx, wo
     length = windows.row_length
     row_step = (length + half - 1) // half * half  # a row of the window with room for whole vectors
     blocks = min(BLOCKS, rows.size)
-    partial = np.empty((blocks, F * windows.R * row_step), x.dtype)
+    size = F * windows.R * row_step
+    partial = aligned(blocks * size, x.dtype).reshape(blocks, size)
     partial_bias = np.empty((blocks, F), np.float64)
     # row by row of the window, and in it the weights of one filter side by side
     slack = 2 * half
-    filters = np.zeros(F * windows.R * row_step + slack if dx.size else 0, x.dtype)
+    filters = aligned(size + slack if dx.size else 0, x.dtype)
+    filters[:] = 0
     if dx.size:
         for f in range(F):
             for r in range(windows.R):
@@ -410,15 +425,16 @@ def pooled_backward(x, rows, windows, dy, argmax, kernel, dkernel, dbias, dx, wo
 
 
 @inner
-def _pack_gradients(dz, argmax, n, first, per_cell, panel, begin):
+def _pack_gradients(dz, argmax, n, first, per_cell, panel, begin, vectors):
     """dz of one image and one panel of filters, a row for each window, from panel[begin] on."""
     _, cells, F = dz.shape
-    width = WIDTH_BYTES // dz.itemsize
+    width = width_of(vectors, dz)
     if first + width <= F and per_cell > 1:
         flat, winners = dz.reshape(-1), argmax.reshape(-1)
         for cell in range(cells):
             at = (n * cells + cell) * F + first
-            spread(flat, at, winners, at, per_cell, panel, begin + cell * per_cell * width)
+            place = begin + cell * per_cell * width
+            spread(flat, at, winners, at, per_cell, panel, place, vectors)
         return
     for cell in range(cells):
         for a in range(per_cell):
@@ -430,12 +446,14 @@ def _pack_gradients(dz, argmax, n, first, per_cell, panel, begin):
 
 
 @tasks
-def _every_gradient_tasks(counter, x, rows, windows, dz, argmax, partial, partial_bias):
+def _every_gradient_tasks(
+    counter, x, rows, windows, dz, argmax, partial, partial_bias, vectors
+):  # fmt: skip
     """A task is a block of images: its partial sum of dkernel and dbias."""
     N, F = dz.shape[0], dz.shape[2]
     taps, starts, per_cell = windows.taps, windows.starts, windows.per_cell
     K, blocks, each = taps.size, partial.shape[0], starts.size
-    width = WIDTH_BYTES // x.itemsize
+    width, height = width_of(vectors, x), rows_of(vectors)
     # so many images at a time that a tile has a long sum to make
     together = max(1, WINDOWS_OF_A_SUM // each)
     room = np.zeros(together * windows.room, x.dtype)
@@ -443,11 +461,11 @@ def _every_gradient_tasks(counter, x, rows, windows, dz, argmax, partial, partia
     for i in range(together):
         for s in range(each):
             places[i * each + s] = i * windows.room + starts[s]
-    tap_at = np.zeros(K + ROWS, np.intp)
+    tap_at = np.zeros(K + height, np.intp)
     for k in range(K):
         tap_at[k] = taps[k]
     w_at = every(width, places.size)
-    panel, out = np.empty(places.size * width, x.dtype), np.empty(ROWS * width, x.dtype)
+    panel, out = aligned(places.size * width, x.dtype), aligned(height * width, x.dtype)
     total = np.empty(width, np.float64)
     task = draw(counter)
     while task < blocks:
@@ -463,7 +481,7 @@ def _every_gradient_tasks(counter, x, rows, windows, dz, argmax, partial, partia
                 there = min(width, F - first)
                 for i in range(here):
                     begin = i * each * width
-                    _pack_gradients(dz, argmax, group + i, first, per_cell, panel, begin)
+                    _pack_gradients(dz, argmax, group + i, first, per_cell, panel, begin, vectors)
                 total[:] = 0
                 for i in range(here * each):
                     row = panel[i * width : (i + 1) * width]
@@ -471,15 +489,19 @@ def _every_gradient_tasks(counter, x, rows, windows, dz, argmax, partial, partia
                         total[v] += row[v]
                 for v in range(there):
                     bias_sums[first + v] += total[v]
-                for t in range(0, K, ROWS):
-                    if there == width and t + ROWS <= K:
+                for t in range(0, K, height):
+                    if there == width and t + height <= K:
                         at = t * F + first
                         tile_add(
-                            room, tap_at, t, places, panel, 0, w_at, 0, here * each, sums, at, F
-                        )
+                            room, tap_at, t, places, panel, 0, w_at, 0, here * each, sums, at, F,
+                            vectors,
+                        )  # fmt: skip
                         continue
-                    tile(room, tap_at, t, places, panel, 0, w_at, 0, here * each, out, 0, width)
-                    for r in range(min(ROWS, K - t)):
+                    tile(
+                        room, tap_at, t, places, panel, 0, w_at, 0, here * each, out, 0, width,
+                        vectors,
+                    )  # fmt: skip
+                    for r in range(min(height, K - t)):
                         for v in range(there):
                             sums[(t + r) * F + first + v] += out[r * width + v]
         task = draw(counter)
@@ -498,43 +520,43 @@ def _add_tasks(counter, partial, partial_bias, dkernel, dbias):
 
 
 @compiled
-def conv_backward(x, rows, windows, dz, argmax, dkernel, dbias, workers):
+def conv_backward(x, rows, windows, dz, argmax, dkernel, dbias, vectors, workers):
     """dkernel[tap, f] = sum over (n, window) of dz * x at that tap, dbias[f] = sum of dz
 
     x (M, H*W*C), of which rows (N,) are taken   dz (N, cells, F)   dkernel (R*S*C, F)
     argmax (N, cells, F) which window of a cell dz belongs to; (0, 0, 0) without pooling
-    dbias (F,) or (0,)
+    dbias (F,) or (0,)   vectors of a panel of dz: WIDE or SLIM (tile.py)
     """
     K, F = dkernel.shape
     blocks = min(BLOCKS, rows.size)
-    partial = np.empty((blocks, K * F), x.dtype)
+    partial = aligned(blocks * K * F, x.dtype).reshape(blocks, K * F)
     partial_bias = np.empty((blocks, F), np.float64)
     counters = np.zeros((2, 8), np.intp)
     share(
         workers,
         _every_gradient_tasks,
-        (counters[0], x, rows, windows, dz, argmax, partial, partial_bias),
+        (counters[0], x, rows, windows, dz, argmax, partial, partial_bias, vectors),
     )
     share(workers, _add_tasks, (counters[1], partial, partial_bias, dkernel, dbias))
 
 
 @tasks
-def _turned_panel_tasks(counter, kernel, panels):
+def _turned_panel_tasks(counter, kernel, panels, width):
     p = draw(counter)
     while p < panels.shape[0]:
-        pack_kernel_transposed(kernel, p * (WIDTH_BYTES // kernel.itemsize), panels[p])
+        pack_kernel_transposed(kernel, p * width, width, panels[p])
         p = draw(counter)
 
 
 @tasks
-def _dx_tasks(counter, dz, P, Q, back, panels, dx, C):
+def _dx_tasks(counter, dz, P, Q, back, panels, dx, C, vectors):
     """A task is an image."""
     N, F = dz.shape[0], dz.shape[1] // (P * Q)
-    width = WIDTH_BYTES // dz.itemsize
+    width, height = width_of(vectors, dz), rows_of(vectors)
     room = np.zeros(back.room, dz.dtype)
-    row_at = np.empty(ROWS, np.intp)
+    row_at = np.empty(height, np.intp)
     w_at = back.w_at * width
-    out, flat = np.empty(ROWS * width, dz.dtype), dx.reshape(-1)
+    out, flat = aligned(height * width, dz.dtype), dx.reshape(-1)
     n = draw(counter)
     while n < N:
         for p in range(P):
@@ -547,18 +569,18 @@ def _dx_tasks(counter, dz, P, Q, back, panels, dx, C):
             last_row, last_tap = back.row_ends[phase], back.tap_ends[phase]
             for panel in range(panels.shape[0]):
                 there = min(width, C - panel * width)
-                for t in range(first_row, last_row, ROWS):
-                    here = min(ROWS, last_row - t)
-                    for r in range(ROWS):  # those behind the end must stay inside the room
+                for t in range(first_row, last_row, height):
+                    here = min(height, last_row - t)
+                    for r in range(height):  # those behind the end must stay inside the room
                         row_at[r] = back.rows[t + min(r, here - 1)]
                     tile(
                         room, row_at, 0, back.x_at, panels[panel], 0, w_at, first_tap, last_tap,
-                        out, 0, width,
+                        out, 0, width, vectors,
                     )  # fmt: skip
                     for r in range(here):
                         pixel = n * dx.shape[1] + back.pixels[t + r] + panel * width
                         if there == width:
-                            copy_row(out, r * width, flat, pixel)
+                            copy_row(out, r * width, flat, pixel, vectors)
                             continue
                         for v in range(there):
                             flat[pixel + v] = out[r * width + v]
@@ -567,15 +589,17 @@ def _dx_tasks(counter, dz, P, Q, back, panels, dx, C):
 
 
 @compiled
-def conv_dx(dz, P, Q, back, kernel, dx, workers):
+def conv_dx(dz, P, Q, back, kernel, dx, vectors, workers):
     """dx[n, h, w, c] = sum over the windows (p, q) and taps (r, s) that saw the pixel, and f, of
     dz[n, p, q, f] * kernel[r, s, c, f]
 
     dz (N, P*Q*F)   kernel (R*S, C, F)   dx (N, H*W*C) without padding, overwritten
+    vectors    of a panel of the turned kernel: WIDE or SLIM (tile.py)
     """
     T, C, F = kernel.shape
-    width = WIDTH_BYTES // dz.itemsize
-    panels = np.empty(((C + width - 1) // width, T * F * width), dz.dtype)
+    width = width_of(vectors, dz)
+    total = (C + width - 1) // width
+    panels = aligned(total * T * F * width, dz.dtype).reshape(total, T * F * width)
     counters = np.zeros((2, 8), np.intp)
-    share(workers, _turned_panel_tasks, (counters[0], kernel, panels))
-    share(workers, _dx_tasks, (counters[1], dz, P, Q, back, panels, dx, C))
+    share(workers, _turned_panel_tasks, (counters[0], kernel, panels, width))
+    share(workers, _dx_tasks, (counters[1], dz, P, Q, back, panels, dx, C, vectors))

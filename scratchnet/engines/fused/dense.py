@@ -15,6 +15,7 @@ import numpy as np
 
 from scratchnet.engines.fused.cells import gate_row, leave_row, leave_row_dropped
 from scratchnet.engines.fused.packing import (
+    aligned,
     copy_row,
     every,
     list_places,
@@ -29,10 +30,12 @@ from scratchnet.engines.fused.tile import (
     NARROW_ROWS,
     ROWS,
     VECTOR_BYTES,
+    WIDE,
     WIDTH_BYTES,
     narrow_tile,
     packed_tile,
 )
+from scratchnet.utils import memory
 
 __all__ = ["NARROW", "dense_backward", "dense_dx", "dense_forward"]
 
@@ -53,7 +56,7 @@ def _pack_tasks(counter, x, rows, width, values, w_at, counts, kernel, panels):
             counts[task] = pack_rows(x, rows, task * ROWS, width, values[task], w_at[task])
         else:
             p = task - tiles
-            pack_panels(kernel, p * width, panels[p : p + 1])
+            pack_panels(kernel, p * width, panels[p : p + 1], WIDE)
         task = draw(counter)
 
 
@@ -79,14 +82,15 @@ def _forward_tasks(counter, values, w_at, counts, kernel, panels, bias, relu, ke
     total, few = (U + width - 1) // width, panels.shape[0] > 0
     together = 1 if few else max(1, min(PANELS_OF_A_TASK, total // FEW_PANELS))
     parts = max(1, min(tiles, PARTS)) if few else 1
-    packed = np.empty((0 if few else together, D * width), panels.dtype)
-    out = np.empty(ROWS * width, panels.dtype)
+    own = 0 if few else together
+    packed = aligned(own * D * width, panels.dtype).reshape(own, D * width)
+    out = aligned(ROWS * width, panels.dtype)
     flat, flat_keep = y.reshape(-1), keep.reshape(-1)
     task = draw(counter)
     while task // parts * together < total:
         begin, part = task // parts * together, task % parts
         if not few:
-            pack_panels(kernel, begin * width, packed)
+            pack_panels(kernel, begin * width, packed, WIDE)
         for t in range(part * tiles // parts, (part + 1) * tiles // parts):
             for p in range(begin, min(begin + together, total)):
                 panel = panels[p] if few else packed[p - begin]
@@ -133,7 +137,7 @@ def _narrow_tasks(counter, x, rows, panels, bias, relu, keep, scale, y):
     x, y, keep = x.reshape(-1), y.reshape(-1), keep.reshape(-1)
     row_at, used = np.empty(NARROW_ROWS, np.intp), np.empty(D, np.uint8)
     x_at, w_at = np.empty(D + 1, np.intp), np.empty(D + 1, np.intp)
-    out = np.empty(NARROW_ROWS * width, panels.dtype)
+    out = aligned(NARROW_ROWS * width, panels.dtype)
     begin = draw(counter) * NARROW_ROWS
     while begin < N:
         for r in range(NARROW_ROWS):
@@ -153,9 +157,10 @@ def _narrow_tasks(counter, x, rows, panels, bias, relu, keep, scale, y):
 def _narrow(x, rows, kernel, bias, relu, keep, scale, y, workers):
     D, U = kernel.shape
     width = NARROW_BYTES // 8
-    panels = np.empty(((U + width - 1) // width, D * width), np.float64)
+    total = (U + width - 1) // width
+    panels = aligned(total * D * width, np.float64).reshape(total, D * width)
     for p in range(panels.shape[0]):
-        pack_panels(kernel, p * width, panels[p : p + 1])
+        pack_panels(kernel, p * width, panels[p : p + 1], WIDE)
     counter = np.zeros(8, np.intp)
     share(workers, _narrow_tasks, (counter, x, rows, panels, bias, relu, keep, scale, y))
 
@@ -176,7 +181,7 @@ def dense_forward(x, rows, kernel, bias, relu, keep, scale, y, workers):
     sums = np.dtype(np.float64) if rows.size <= ROWS else x.dtype
     width = WIDTH_BYTES // sums.itemsize
     total = -(-U // width)
-    panels = np.empty((total if total < FEW_PANELS else 0, D * width), sums)
+    panels = memory.aligned((total if total < FEW_PANELS else 0, D * width), sums)
     _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, panels)
 
 
@@ -198,7 +203,7 @@ def _dz_tasks(counter, dy, y, scale, dz, panels, dbias):
             if there == width:
                 if y.size:
                     gate_row(flat_dy, at, flat_y, at, scale, flat, at)
-                copy_row(flat, at, panel, n * width)
+                copy_row(flat, at, panel, n * width, WIDE)
             else:
                 for v in range(there):
                     if y.size:
@@ -219,7 +224,8 @@ def _dx_tasks(counter, values, w_at, counts, kernel, dx, out):
     N, D = dx.shape
     U = kernel.shape[1]
     width = WIDTH_BYTES // out.itemsize
-    panel, out, flat = np.empty(U * width, out.dtype), np.empty_like(out), dx.reshape(-1)
+    panel, out = aligned(U * width, out.dtype), aligned(out.size, out.dtype)
+    flat = dx.reshape(-1)
     task = draw(counter)
     while task * width < D:
         first = task * width
@@ -229,7 +235,7 @@ def _dx_tasks(counter, values, w_at, counts, kernel, dx, out):
             for r in range(min(ROWS, N - t * ROWS)):
                 at = (t * ROWS + r) * D + first
                 if first + width <= D:
-                    copy_row(out, r * width, flat, at)
+                    copy_row(out, r * width, flat, at, WIDE)
                     continue
                 for v in range(D - first):
                     flat[at + v] = out[r * width + v]
@@ -268,7 +274,7 @@ def _dkernel_tasks(counter, x, rows, panels, dkernel):
     N, (D, U) = rows.size, dkernel.shape
     width = WIDTH_BYTES // x.itemsize
     tiles = (D + ROWS - 1) // ROWS
-    out, flat = np.empty(ROWS * width, x.dtype), dkernel.reshape(-1)
+    out, flat = aligned(ROWS * width, x.dtype), dkernel.reshape(-1)
     lanes = VECTOR_BYTES // x.itemsize
     values, w_at = np.empty(ROWS * N + ROWS + lanes, x.dtype), np.empty(N + 1, np.intp)
     task = draw(counter)
@@ -292,7 +298,8 @@ def _backward(x, rows, dy, y, scale, dz, dkernel, dbias, workers):
     """dense_backward without dx"""
     N, U = dz.shape
     width = WIDTH_BYTES // x.itemsize
-    panels = np.empty(((U + width - 1) // width, N * width), x.dtype)
+    total = (U + width - 1) // width
+    panels = aligned(total * N * width, x.dtype).reshape(total, N * width)
     counters = np.zeros((2, 8), np.intp)
     share(workers, _dz_tasks, (counters[0], dy, y, scale, dz, panels, dbias))
     share(workers, _dkernel_tasks, (counters[1], x, rows, panels, dkernel))

@@ -12,13 +12,14 @@ call.
 import numpy as np
 
 from scratchnet.engines.fused.convolution import bias_of_panels, enter, leave_windows
-from scratchnet.engines.fused.packing import every, pack_panels
+from scratchnet.engines.fused.packing import aligned, every, pack_panels
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
     BROAD,
     PIECE,
     ROWS,
     VECTOR_BYTES,
+    WIDE,
     WIDTH_BYTES,
     broad_add,
     broad_tile,
@@ -54,7 +55,7 @@ def _dense_tasks(counters, values, w_at, count, kernel, parts, bias, relu, z):
     U, lanes = z.size, BROAD * VECTOR_BYTES // kernel.itemsize
     row_at, x_at = np.zeros(1, np.intp), every(1, count)
     # in memory of its own: a cache line that two threads write to goes back and forth between them
-    sums, out, zero = np.empty(U, z.dtype), np.empty(lanes, z.dtype), z.dtype.type(0)
+    sums, out, zero = aligned(U, z.dtype), aligned(lanes, z.dtype), z.dtype.type(0)
     seat, done = draw(counters[0]), 0
     task = _draw(counters, seat, done, parts)
     while task >= 0:
@@ -124,10 +125,11 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
         row_at = np.zeros(ROWS, np.intp)
         row_at[: starts.size] = starts
     direct = rows.size * starts.size <= FEW_WINDOWS and F % width == 0
-    panels = np.empty((0 if direct else 1, K * width), x.dtype)
+    own = 0 if direct else 1
+    panels = aligned(own * K * width, x.dtype).reshape(own, K * width)
     w_at = every(F if direct else width, K)
     room = np.zeros(windows.room if padded else 0, x.dtype)
-    block = np.empty(max((cells + parts - 1) // parts * per_cell, ROWS) * width, x.dtype)
+    block = aligned(max((cells + parts - 1) // parts * per_cell, ROWS) * width, x.dtype)
     row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
     no_argmax = np.empty((0, 0), np.uint8)
     packed, entered = -1, -1
@@ -136,7 +138,7 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
     while task >= 0:
         p, part = task // parts, task % parts
         if p != packed and not direct:
-            pack_panels(kernel, p * width, panels)
+            pack_panels(kernel, p * width, panels, WIDE)
             packed = p
         panel, w_from = (kernel.reshape(-1), p * width) if direct else (panels[0], 0)
         cell, end = part * cells // parts, (part + 1) * cells // parts
@@ -152,11 +154,12 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
                 first = min(t, last - ROWS)  # the last tile does some windows once more
                 at = (first - begin) * width
                 tile(
-                    image, row_at, first, windows.taps, panel, w_from, w_at, 0, K, block, at, width
-                )
+                    image, row_at, first, windows.taps, panel, w_from, w_at, 0, K,
+                    block, at, width, WIDE,
+                )  # fmt: skip
             leave_windows(
                 block, 0, end - cell, per_cell, bias, relu, p * width,
-                y[i, cell:end], no_argmax, row, small,
+                y[i, cell:end], no_argmax, row, small, WIDE,
             )  # fmt: skip
         done += 1
         task = _draw(counters, seat, done, total)

@@ -9,6 +9,7 @@ import numpy as np
 from scratchnet.engines.fused import convolution, dense
 from scratchnet.engines.fused.steps import NO_ARGMAX, NO_MASK, every_row, flat
 from scratchnet.engines.fused.threads import workers_for
+from scratchnet.engines.fused.tile import vectors_for
 from scratchnet.engines.fused.windows import Windows, back, windows
 from scratchnet.layers.base import Array
 
@@ -68,7 +69,7 @@ def conv2d_forward(
     convolution.conv_forward(
         flat(x), every_row(N), _windows(x, kernel, strides, dilation),
         kernel.reshape(-1, F), bias, False, z.reshape(N, P * Q, F), NO_ARGMAX,
-        workers_for(N * P * Q * kernel.size),
+        vectors_for(F, z.dtype), workers_for(N * P * Q * kernel.size),
     )  # fmt: skip
 
 
@@ -79,7 +80,7 @@ def conv2d_dkernel(x: Array, dz: Array, strides: Pair, dilation: Pair, dkernel: 
     convolution.conv_backward(
         flat(x), every_row(N), _windows(x, dkernel, strides, dilation),
         dz.reshape(N, P * Q, F), NO_ARGMAX, dkernel.reshape(-1, F), np.empty(0, x.dtype),
-        workers_for(N * P * Q * dkernel.size),
+        vectors_for(F, dz.dtype), workers_for(N * P * Q * dkernel.size),
     )  # fmt: skip
 
 
@@ -90,5 +91,5 @@ def conv2d_dx(dz: Array, kernel: Array, strides: Pair, dilation: Pair, dx: Array
     dz, kernel = _own(dx, dz, kernel)
     convolution.conv_dx(
         flat(dz), P, Q, where, kernel.reshape(-1, *kernel.shape[2:]), flat(dx),
-        workers_for(N * P * Q * kernel.size),
+        vectors_for(kernel.shape[2], dz.dtype), workers_for(N * P * Q * kernel.size),
     )  # fmt: skip

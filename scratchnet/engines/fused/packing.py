@@ -7,7 +7,7 @@ panels of WIDTH columns.
 
     values[j * ROWS + r]    row r of the tile at the j-th place that is left
     w_at[j]                 where that place's row of a panel begins
-    panel[j * WIDTH + v]    columns of the right side, one row behind the other
+    panel[j * width + v]    columns of the right side, one row behind the other
 
 The innermost steps are spelt out as vector instructions (tile.py): they move so few numbers at a
 time that a compiler's own loops spend more on preparing than on moving.
@@ -24,6 +24,8 @@ from numba.extending import intrinsic
 from scratchnet.engines.fused.threads import inner
 from scratchnet.engines.fused.tile import (
     ROWS,
+    SLIM_ROWS,
+    SLIM_VECTORS,
     VECTOR_BYTES,
     VECTORS,
     WIDTH_BYTES,
@@ -32,8 +34,10 @@ from scratchnet.engines.fused.tile import (
     one_type,
     pointer,
 )
+from scratchnet.utils.memory import LINE
 
 __all__ = [
+    "aligned",
     "copy_row",
     "every",
     "list_places",
@@ -41,7 +45,11 @@ __all__ = [
     "pack_panel_transposed",
     "pack_panels",
     "pack_rows",
+    "rows_of",
+    "width_of",
 ]
+
+COPIED = 8  # numbers of a column of tiles, at once, at most
 
 
 @inner
@@ -53,20 +61,43 @@ def every(step, n):
     return places
 
 
+@inner
+def aligned(size, dtype):
+    """np.empty(size, dtype) at the beginning of a cache line: see utils/memory.py."""
+    memory = np.empty(size + LINE, dtype)
+    begin = -np.intp(memory.ctypes.data) % LINE // memory.itemsize
+    return memory[begin : begin + size]
+
+
+@inner
+def width_of(vectors, numbers):
+    """Columns of a panel of so many vectors (WIDE or SLIM, tile.py) for numbers of this type."""
+    return len(vectors) * VECTOR_BYTES // numbers.itemsize
+
+
+@inner
+def rows_of(vectors):
+    """Rows of the tile for these panels."""
+    return SLIM_ROWS if len(vectors) == SLIM_VECTORS else ROWS
+
+
 @intrinsic
-def copy_row(typingctx: Any, source: Any, source_from: Any, target: Any, target_from: Any) -> Any:
-    """target[target_from + v] = source[source_from + v] for v < WIDTH of the longer type."""
+def copy_row(
+    typingctx: Any, source: Any, source_from: Any, target: Any, target_from: Any, vectors: Any
+) -> Any:
+    """target[target_from + v] = source[source_from + v] for the columns of a panel of the longer
+    type."""
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         at = partial(pointer, context, b, signature, arguments)
         source, target = at(0, 1), at(2, 3)
         longer = max((source.type.pointee, target.type.pointee), key=number_bytes)
         lanes = Vectors(b, longer, VECTOR_BYTES)
-        for v in range(VECTORS):
+        for v in range(len(vectors)):
             lanes.store_as(lanes.load_as(source, v), target, v)
         return context.get_dummy_value()
 
-    return types.void(source, types.intp, target, types.intp), emit
+    return types.void(source, types.intp, target, types.intp, vectors), emit
 
 
 @intrinsic
@@ -157,7 +188,8 @@ def _copy_some(typingctx: Any, x: Any, x_from: Any, values: Any, values_from: An
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         at = partial(pointer, context, b, signature, arguments)
         x, values = at(0, 1), at(2, 3)
-        lanes = Vectors(b, x.type.pointee, VECTOR_BYTES)
+        # not longer than need be: a store that begins at any row soon takes two cache lines
+        lanes = Vectors(b, x.type.pointee, min(VECTOR_BYTES, COPIED * number_bytes(x.type.pointee)))
         some = ir.Constant(ir.IntType(1), 0)
         for v in range(-(-ROWS // lanes.lanes)):
             vector = lanes.load(x, v)
@@ -176,7 +208,7 @@ def _copy_some(typingctx: Any, x: Any, x_from: Any, values: Any, values_from: An
 def pack_columns(x, rows, first, width, values, w_at):
     """The same for the transpose of x: ROWS columns from `first` on, over the rows."""
     D = x.shape[1]
-    lanes = VECTOR_BYTES // x.itemsize
+    lanes = min(VECTOR_BYTES // x.itemsize, COPIED)
     count = 0
     if first + (ROWS + lanes - 1) // lanes * lanes <= D:
         flat = x.reshape(-1)
@@ -192,19 +224,20 @@ def pack_columns(x, rows, first, width, values, w_at):
 
 
 @inner
-def pack_panels(w, first, panels):
+def pack_panels(w, first, panels, vectors):
     """Columns of w (J, U) from `first` on, zeros after U, to panels (n, J * width).
 
     Several panels at once, because a row of w is read in longer pieces then.
     """
     J, U = w.shape
     width = panels.shape[1] // J
-    fits = width * panels.itemsize == WIDTH_BYTES and w.itemsize <= panels.itemsize
+    fits = width == width_of(vectors, panels) and w.itemsize <= panels.itemsize
     if fits and first + panels.shape[0] * width <= U:
         flat, all_panels = w.reshape(-1), panels.reshape(-1)
         for j in range(J):
             for p in range(panels.shape[0]):
-                copy_row(flat, j * U + first + p * width, all_panels, (p * J + j) * width)
+                begin = j * U + first + p * width
+                copy_row(flat, begin, all_panels, (p * J + j) * width, vectors)
         return
     for p in range(panels.shape[0]):
         begin = first + p * width

@@ -21,7 +21,7 @@ from scratchnet.activations import relu, softmax
 from scratchnet.engines.fused import convolution, dense, loss
 from scratchnet.engines.fused.elementwise import relu_backward
 from scratchnet.engines.fused.threads import workers_for
-from scratchnet.engines.fused.tile import LONG, VECTOR_BYTES
+from scratchnet.engines.fused.tile import LONG, VECTOR_BYTES, vectors_for
 from scratchnet.engines.fused.windows import Windows, back, windows
 from scratchnet.layers.base import ActivatedLayer, Array, Layer
 from scratchnet.layers.convolution import Conv2D
@@ -242,7 +242,10 @@ class ConvStep(Step):
         kernel = self.own(conv.params["kernel"]).reshape(-1, F)
         x, where = flat(x), known.windows
         workers = workers_for(N * where.starts.size * kernel.size)
-        convolution.conv_forward(x, rows, where, kernel, bias, self.relu, y, argmax, workers)
+        vectors = vectors_for(F, x.dtype)
+        convolution.conv_forward(
+            x, rows, where, kernel, bias, self.relu, y, argmax, vectors, workers
+        )
         if training:
             self.saved = ConvSaved(x, rows, y, argmax, known.sizes, where, known.output)
         return y.reshape(N, known.P, known.Q, F)
@@ -289,13 +292,15 @@ class ConvStep(Step):
                 relu_backward(dy.reshape(-1), y, y, 0.0, np.inf, 0.0, dz.reshape(-1))
                 dy = dz
             convolution.conv_backward(
-                kept.x, kept.rows, kept.windows, dy, kept.argmax, dkernel, dbias, workers
-            )
+                kept.x, kept.rows, kept.windows, dy, kept.argmax, dkernel, dbias,
+                vectors_for(conv.filters, kind), workers,
+            )  # fmt: skip
             if needs_dx:
                 dz = dy if self.pool is None else self._spread(dy)
                 way = back(*kept.sizes, kernel.shape[-1])
                 kernel = kernel.reshape(-1, *kernel.shape[2:])
-                convolution.conv_dx(flat(dz), *kept.output, way, kernel, dx, workers)
+                vectors = vectors_for(kernel.shape[1], kind)
+                convolution.conv_dx(flat(dz), *kept.output, way, kernel, dx, vectors, workers)
         return dx.reshape(N, *kept.sizes[0]) if needs_dx else None
 
     def _lists_pay(self, dtype: Any) -> bool:

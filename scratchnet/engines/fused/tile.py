@@ -42,7 +42,11 @@ __all__ = [
     "NARROW_ROWS",
     "PIECE",
     "ROWS",
+    "SLIM",
+    "SLIM_ROWS",
+    "SLIM_VECTORS",
     "VECTOR_BYTES",
+    "WIDE",
     "WIDTH_BYTES",
     "broad_add",
     "broad_tile",
@@ -56,11 +60,14 @@ __all__ = [
     "simd",
     "tile",
     "tile_add",
+    "vectors_for",
 ]
 
 # (registers' bytes, ROWS, VECTORS): ROWS * VECTORS sums, VECTORS of w and one of x must fit in the
 # 32 (AVX-512, NEON) or 16 registers there are
-SHAPES = {"AVX-512": (64, 5, 4), "AVX2": (32, 6, 2), "NEON": (16, 5, 4), "SSE2": (16, 6, 2)}
+SHAPES = {"AVX-512": (64, 6, 4), "AVX2": (32, 6, 2), "NEON": (16, 5, 4), "SSE2": (16, 6, 2)}
+# (ROWS, VECTORS) for convolutions that would leave much of a panel empty: 32 filters, say
+SLIM_SHAPES = {"AVX-512": (9, 2), "AVX2": (6, 2), "NEON": (5, 4), "SSE2": (6, 2)}
 # (ROWS, VECTORS) for layers of few units, in float64: the ten classes of a classifier
 NARROW_SHAPES = {"AVX-512": (8, 2), "AVX2": (4, 3), "NEON": (5, 5), "SSE2": (2, 5)}
 
@@ -76,9 +83,13 @@ def simd() -> str:
 
 
 VECTOR_BYTES, ROWS, VECTORS = SHAPES[simd()]
+SLIM_ROWS, SLIM_VECTORS = SLIM_SHAPES[simd()]
 NARROW_ROWS, NARROW_VECTORS = NARROW_SHAPES[simd()]
 WIDTH_BYTES, NARROW_BYTES = VECTOR_BYTES * VECTORS, VECTOR_BYTES * NARROW_VECTORS
 LONG = 12  # vectors of a long tile
+# How many vectors a panel has, as a tuple of so many: compiled code is made for each type of its
+# arguments, and the length of a tuple is part of its type.
+WIDE, SLIM = (0,) * VECTORS, (0,) * SLIM_VECTORS
 BROAD = 8  # vectors of a broad one, for layers whose units are mostly a multiple of it
 PIECE = 48  # terms of a sum
 
@@ -101,22 +112,45 @@ def make_tile(
         typingctx: Any, x: Any, row_at: Any, row: Any, x_at: Any,
         w: Any, w_from: Any, w_at: Any, first: Any, last: Any, out: Any, out_from: Any, step: Any,
     ) -> Any:  # fmt: skip
-        i = types.intp
-        one_type(w, out)
-        signature = types.void(x, row_at, i, x_at, w, i, w_at, i, i, out, i, i)
-
-        def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-            at = partial(pointer, context, b, signature, arguments)
-            emit_tile(
-                b, rows, vectors, vector_bytes, adds,
-                x=at(0), row_at=at(1, 2), x_at=at(3), w=at(4, 5), w_at=at(6),
-                first=arguments[7], last=arguments[8], out=at(9, 10), out_step=arguments[11],
-            )  # fmt: skip
-            return context.get_dummy_value()
-
-        return signature, emit
+        return _tile(rows, vectors, vector_bytes, adds, x, row_at, x_at, w, w_at, out)
 
     return tile  # type: ignore[no-any-return]
+
+
+def make_panel_tile(adds: bool = False) -> Callable[..., None]:
+    """The same for panels of so many vectors as the last argument has entries: WIDE or SLIM."""
+
+    @intrinsic
+    def tile(
+        typingctx: Any, x: Any, row_at: Any, row: Any, x_at: Any,
+        w: Any, w_from: Any, w_at: Any, first: Any, last: Any, out: Any, out_from: Any, step: Any,
+        vectors: Any,
+    ) -> Any:  # fmt: skip
+        count = len(vectors)
+        rows = SLIM_ROWS if count == SLIM_VECTORS else ROWS
+        return _tile(rows, count, VECTOR_BYTES, adds, x, row_at, x_at, w, w_at, out, vectors)
+
+    return tile  # type: ignore[no-any-return]
+
+
+def _tile(
+    rows: int, vectors: int, vector_bytes: int, adds: bool,
+    x: Any, row_at: Any, x_at: Any, w: Any, w_at: Any, out: Any, *more: Any,
+) -> tuple[Any, Callable[..., Any]]:  # fmt: skip
+    """What an intrinsic gives back: its signature, and what writes its instructions."""
+    i = types.intp
+    one_type(w, out)
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        at = partial(pointer, context, b, signature, arguments)
+        emit_tile(
+            b, rows, vectors, vector_bytes, adds,
+            x=at(0), row_at=at(1, 2), x_at=at(3), w=at(4, 5), w_at=at(6),
+            first=arguments[7], last=arguments[8], out=at(9, 10), out_step=arguments[11],
+        )  # fmt: skip
+        return context.get_dummy_value()
+
+    return types.void(x, row_at, i, x_at, w, i, w_at, i, i, out, i, i, *more), emit
 
 
 def make_packed_tile(rows: int, vectors: int, vector_bytes: int) -> Callable[..., None]:
@@ -317,9 +351,18 @@ def emit_tile(
     b.position_at_end(done)
 
 
-tile = make_tile(ROWS, VECTORS, VECTOR_BYTES)
+def vectors_for(columns: int, dtype: Any) -> tuple[int, ...]:
+    """WIDE or SLIM: the panels that compute fewer numbers that nobody wants."""
+    slim, wide = (
+        -(-columns // width) * width
+        for width in (len(v) * VECTOR_BYTES // dtype.itemsize for v in (SLIM, WIDE))
+    )
+    return SLIM if slim < wide else WIDE
+
+
+tile = make_panel_tile()
+tile_add = make_panel_tile(adds=True)
 narrow_tile = make_tile(NARROW_ROWS, NARROW_VECTORS, VECTOR_BYTES)
-tile_add = make_tile(ROWS, VECTORS, VECTOR_BYTES, adds=True)
 packed_tile = make_packed_tile(ROWS, VECTORS, VECTOR_BYTES)
 broad_tile = make_tile(1, BROAD, VECTOR_BYTES)
 broad_add = make_tile(1, BROAD, VECTOR_BYTES, adds=True)
