@@ -170,14 +170,15 @@ def test_panels_hold_the_columns_and_zeros_behind_the_last(vectors, U, of, to):
 
 @pytest.mark.parametrize(("of", "to"), [("float32",) * 2, ("float64",) * 2, ("float32", "float64")])
 @pytest.mark.parametrize("D", [1, 15, 64, 71])
-def test_a_turned_panel_holds_rows_as_columns(D, of, to):
-    w, width = np.random.default_rng(D).normal(size=(D, 6)).astype(of), width_of(to)
+@pytest.mark.parametrize("U", [6, 16, 37])
+def test_a_turned_panel_holds_rows_as_columns(U, D, of, to):
+    w, width = np.random.default_rng(D).normal(size=(D, U)).astype(of), width_of(to)
     for first in range(0, D, width):
-        panel = np.full(6 * width, REST, to)
+        panel = np.full(U * width, REST, to)
         turned_panel_of(w, first, width, panel)
-        wanted = np.zeros((6, width), to)
+        wanted = np.zeros((U, width), to)
         wanted[:, : D - first] = w[first : first + width].T
-        np.testing.assert_array_equal(panel.reshape(6, width), wanted)
+        np.testing.assert_array_equal(panel.reshape(U, width), wanted)
 
 
 def test_a_tile_of_float64_takes_float32_on_its_left():

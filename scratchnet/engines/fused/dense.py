@@ -35,7 +35,6 @@ from scratchnet.engines.fused.tile import (
     narrow_tile,
     packed_tile,
 )
-from scratchnet.utils import memory
 
 __all__ = ["NARROW", "dense_backward", "dense_dx", "dense_forward"]
 
@@ -44,6 +43,7 @@ NARROW = 16  # units, and fewer
 PANELS_OF_A_TASK = 4  # of the kernel, at most
 FEW_PANELS = 8  # fewer are packed at once, and the rows under them cut into parts
 PARTS = 4
+EMPTY = {kind: np.empty((0, 0), kind) for kind in "fd"}  # as panels, no panels
 
 
 @tasks
@@ -113,13 +113,15 @@ def _forward_tasks(counter, values, w_at, counts, kernel, panels, bias, relu, ke
 
 
 @compiled
-def _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, panels):
-    """dense_forward with sums of the type of `panels`: room for the packed kernel, if it is small
-    enough to be packed at once."""
-    tiles, D = (rows.size + ROWS - 1) // ROWS, x.shape[1]
+def _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, sums):
+    """dense_forward with sums of the type of `sums`, an empty array."""
+    tiles, (D, U) = (rows.size + ROWS - 1) // ROWS, kernel.shape
     values = np.empty((tiles, ROWS * (D + 1)), x.dtype)
     w_at, counts = np.empty((tiles, D + 1), np.intp), np.empty(tiles, np.intp)
-    width = WIDTH_BYTES // panels.itemsize
+    width = WIDTH_BYTES // sums.itemsize
+    total = (U + width - 1) // width
+    few = total if total < FEW_PANELS else 0
+    panels = aligned(few * D * width, sums.dtype).reshape(few, D * width)
     counters = np.zeros((2, 8), np.intp)
     share(workers, _pack_tasks, (counters[0], x, rows, width, values, w_at, counts, kernel, panels))
     share(
@@ -174,15 +176,11 @@ def dense_forward(x, rows, kernel, bias, relu, keep, scale, y, workers):
     sums    in float64 for few units or few rows, where the arithmetic is little of the work (and at
             the end of a classifier the loss sees every digit); else in the type of x
     """
-    D, U = kernel.shape
-    if U <= NARROW:
+    if kernel.shape[1] <= NARROW:
         _narrow(x, rows, kernel, bias, relu, keep, scale, y, workers)
         return
-    sums = np.dtype(np.float64) if rows.size <= ROWS else x.dtype
-    width = WIDTH_BYTES // sums.itemsize
-    total = -(-U // width)
-    panels = memory.aligned((total if total < FEW_PANELS else 0, D * width), sums)
-    _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, panels)
+    sums = EMPTY["d" if rows.size <= ROWS else x.dtype.char]
+    _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, sums)
 
 
 @tasks
@@ -219,12 +217,12 @@ def _dz_tasks(counter, dy, y, scale, dz, panels, dbias):
 
 
 @tasks
-def _dx_tasks(counter, values, w_at, counts, kernel, dx, out):
-    """A task is a panel of dx. `out` (ROWS * WIDTH,) tells the type of the sums."""
+def _dx_tasks(counter, values, w_at, counts, kernel, dx, sums):
+    """A task is a panel of dx."""
     N, D = dx.shape
     U = kernel.shape[1]
-    width = WIDTH_BYTES // out.itemsize
-    panel, out = aligned(U * width, out.dtype), aligned(out.size, out.dtype)
+    width = WIDTH_BYTES // sums.itemsize
+    panel, out = aligned(U * width, sums.dtype), aligned(ROWS * width, sums.dtype)
     flat = dx.reshape(-1)
     task = draw(counter)
     while task * width < D:
@@ -243,20 +241,20 @@ def _dx_tasks(counter, values, w_at, counts, kernel, dx, out):
 
 
 @compiled
-def _dx(dz, kernel, dx, workers, out):
-    """dense_dx with sums of the type of `out`."""
+def _dx(dz, kernel, dx, workers, sums):
+    """dense_dx with sums of the type of `sums`, an empty array."""
     N, U = dz.shape
     tiles = (N + ROWS - 1) // ROWS
     values = np.empty((tiles, ROWS * (U + 1)), dz.dtype)
     w_at, counts = np.empty((tiles, U + 1), np.intp), np.empty(tiles, np.intp)
     counters = np.zeros((2, 8), np.intp)
-    width, no_panels = WIDTH_BYTES // out.itemsize, np.empty((0, 0), out.dtype)
+    width = WIDTH_BYTES // sums.itemsize
     share(
         workers,
         _pack_tasks,
-        (counters[0], dz, every(1, N), width, values, w_at, counts, kernel, no_panels),
+        (counters[0], dz, every(1, N), width, values, w_at, counts, kernel, sums),
     )
-    share(workers, _dx_tasks, (counters[1], values, w_at, counts, kernel, dx, out))
+    share(workers, _dx_tasks, (counters[1], values, w_at, counts, kernel, dx, sums))
 
 
 def dense_dx(dz, kernel, dx, workers):
@@ -264,8 +262,7 @@ def dense_dx(dz, kernel, dx, workers):
 
     dz (N, U)   kernel (D, U)   dx (N, D), overwritten   sums in float64 for few rows
     """
-    sums = np.dtype(np.float64) if len(dz) <= ROWS else dz.dtype
-    _dx(dz, kernel, dx, workers, np.empty(ROWS * WIDTH_BYTES // sums.itemsize, sums))
+    _dx(dz, kernel, dx, workers, EMPTY["d" if len(dz) <= ROWS else dz.dtype.char])
 
 
 @tasks

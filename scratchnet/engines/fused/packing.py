@@ -27,8 +27,6 @@ from scratchnet.engines.fused.tile import (
     SLIM_ROWS,
     SLIM_VECTORS,
     VECTOR_BYTES,
-    VECTORS,
-    WIDTH_BYTES,
     Vectors,
     number_bytes,
     one_type,
@@ -250,26 +248,39 @@ def pack_panels(w, first, panels, vectors):
 
 
 @intrinsic
-def _copy_column(
-    typingctx: Any, w: Any, w_from: Any, step: Any, panel: Any, panel_from: Any
+def _turn(
+    typingctx: Any, w: Any, w_from: Any, step: Any, panel: Any, panel_from: Any, width: Any
 ) -> Any:
-    """panel[panel_from + v] = w[w_from + v * step] for v < WIDTH of the panel's type."""
+    """panel[panel_from + u * width + v] = w[w_from + v * step + u] for a vector's numbers u and v.
+
+    Rows come in as vectors, columns go out as vectors. In between they are a deck of cards, row by
+    row: with each riffle of its two halves the bits of a card's place move round by one, those of
+    its row and then those of its column, until the two have changed places.
+    """
     i = types.intp
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         at = partial(pointer, context, b, signature, arguments)
-        place, step, panel = at(0, 1), arguments[2], at(3, 4)
+        row, panel = at(0, 1), at(3, 4)
         lanes = Vectors(b, panel.type.pointee, VECTOR_BYTES)
-        for v in range(VECTORS):
-            vector = ir.Constant(ir.VectorType(place.type.pointee, lanes.lanes), ir.Undefined)
-            for lane in range(lanes.lanes):
-                number = b.load(place)
-                vector = b.insert_element(vector, number, ir.Constant(ir.IntType(32), lane))
-                place = b.gep(place, [step])
-            lanes.store(lanes.convert(vector, lanes.number), panel, v)
+        n = lanes.lanes
+        rows = []
+        for _ in range(n):
+            rows.append(lanes.load_as(row, 0))
+            row = b.gep(row, [arguments[2]])
+        both = [place for pair in zip(range(n), range(n, 2 * n), strict=True) for place in pair]
+        low, high = (
+            ir.Constant(ir.VectorType(ir.IntType(32), n), half) for half in (both[:n], both[n:])
+        )
+        for _ in range(n.bit_length() - 1):  # n is a power of 2
+            pairs = zip(rows[: n // 2], rows[n // 2 :], strict=True)
+            rows = [b.shuffle_vector(x, y, half) for x, y in pairs for half in (low, high)]
+        for column in rows:
+            lanes.store(column, panel, 0)
+            panel = b.gep(panel, [arguments[5]])
         return context.get_dummy_value()
 
-    return types.void(w, i, i, panel, i), emit
+    return types.void(w, i, i, panel, i, i), emit
 
 
 @inner
@@ -277,13 +288,15 @@ def pack_panel_transposed(w, first, width, panel):
     """The same for the transpose of w: its rows first ... become columns of one panel."""
     D, U = w.shape
     there = min(width, D - first)
-    if there * panel.itemsize == WIDTH_BYTES:
-        flat = w.reshape(-1)
-        for u in range(U):
-            _copy_column(flat, first * U + u, U, panel, u * width)
-        return
+    lanes = VECTOR_BYTES // panel.itemsize
+    flat, turned = w.reshape(-1), 0
+    if there == width:
+        turned = U // lanes * lanes
+        for u in range(0, turned, lanes):
+            for v in range(0, width, lanes):
+                _turn(flat, (first + v) * U + u, U, panel, u * width + v, width)
     for v in range(there):
-        for u in range(U):
+        for u in range(turned, U):
             panel[u * width + v] = w[first + v, u]
     for v in range(there, width):
         for u in range(U):
