@@ -19,6 +19,7 @@ from scratchnet.engines.fused.cells import (
 from scratchnet.engines.fused.loss import softmax, softmax_crossentropy
 from scratchnet.engines.fused.tile import (
     NARROW_BYTES,
+    NARROW_ROWS,
     ROWS,
     SLIM,
     VECTOR_BYTES,
@@ -32,8 +33,8 @@ REST = 77  # in places that nobody may write to
 
 
 @numba.njit
-def rows_of(x, rows, first, width, values, w_at):
-    return packing.pack_rows(x, rows, first, width, values, w_at)
+def rows_of(x, row_at, first, last, width, values, w_at):
+    return packing.pack_rows(x, row_at, first, last, width, values, w_at)
 
 
 @numba.njit
@@ -42,8 +43,13 @@ def columns_of(x, rows, first, width, values, w_at):
 
 
 @numba.njit
-def places_of(x, row_at, D, width, used, x_at, w_at):
-    return packing.list_places(x, row_at, D, width, used, x_at, w_at)
+def narrow_rows_of(x, row_at, first, last, width, values, w_at):
+    return packing.pack_narrow_rows(x, row_at, first, last, width, values, w_at)
+
+
+@numba.njit
+def places_of(rows, first, D, row_at):
+    packing.places_of(rows, first, D, row_at)
 
 
 @numba.njit
@@ -97,22 +103,33 @@ def sparse(rng, shape, dtype):
 # ------------------------------------------------------------------ packing
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+# each with its rows, and the types of x and of what is packed
+PACKS = [(rows_of, ROWS, dtype, dtype) for dtype in DTYPES]
+PACKS += [(narrow_rows_of, NARROW_ROWS, dtype, "float64") for dtype in DTYPES]
+
+
+@pytest.mark.parametrize(("pack", "height", "of", "to"), PACKS)
 @pytest.mark.parametrize("D", [1, 2, 17, 100])
-@pytest.mark.parametrize("n", [1, ROWS - 1, ROWS, 2 * ROWS + 1])
-def test_rows_are_packed_without_the_places_where_all_are_zero(n, D, dtype):
+@pytest.mark.parametrize("n", [1, 2, 5, 13])
+def test_rows_are_packed_without_the_places_where_all_are_zero(n, D, pack, height, of, to):
     rng = np.random.default_rng(D)
-    x = sparse(rng, (n + 5, D), dtype)
+    x = sparse(rng, (n + 5, D), of)
     rows, width = rng.permutation(n + 5)[:n], 16
-    for first in range(0, n, ROWS):
-        values, w_at = np.full(ROWS * (D + 1), REST, dtype), np.full(D + 1, REST)
-        count = rows_of(x, rows, first, width, values, w_at)
-        ours = x[rows[first : first + ROWS]]
-        there = np.flatnonzero((ours != 0).any(axis=0))
-        assert count == len(there)
-        np.testing.assert_array_equal(w_at[:count], there * width)
-        packed = values[: count * ROWS].reshape(count, ROWS)
-        np.testing.assert_array_equal(packed[:, : len(ours)], ours[:, there].T)
+    row_at = np.empty(height, np.intp)
+    for first in range(0, n, height):
+        places_of(rows, first, D, row_at)
+        ours = x[rows[np.minimum(first + np.arange(height), n - 1)]]
+        for begin, end in ((0, D), (D // 3, D), (0, D // 2), (D // 3, D // 3)):
+            places = end - begin
+            values, w_at = np.full(height * (places + 1) + 8, REST, to), np.full(places + 9, REST)
+            count = pack(x.reshape(-1), row_at, begin, end, width, values, w_at)
+            there = begin + np.flatnonzero((ours[:, begin:end] != 0).any(axis=0))
+            assert count == len(there)
+            np.testing.assert_array_equal(w_at[:count], there * width)
+            packed = values[: count * height].reshape(count, height)
+            np.testing.assert_array_equal(packed, ours[:, there].T)
+            assert (values[height * (places + 1) :] == REST).all(), "it wrote behind the end"
+            assert (w_at[places + 1 :] == REST).all(), "it wrote behind the end"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -141,12 +158,12 @@ def test_a_number_that_is_none_is_not_left_out(dtype):
     x = np.zeros((ROWS, 64), dtype)
     x[1, 3], x[2, 5] = np.nan, -0.0
     values, w_at = np.empty(ROWS * 65, dtype), np.empty(65, np.intp)
-    assert rows_of(x, np.arange(ROWS), 0, 1, values, w_at) == 1
+    flat, at = x.reshape(-1), np.arange(ROWS) * 64
+    assert rows_of(flat, at, 0, 64, 1, values, w_at) == 1
     assert w_at[0] == 3
-    used, x_at = np.empty(64, np.uint8), np.empty(65, np.intp)
-    at = np.arange(ROWS) * 64
-    assert places_of(x.reshape(-1), at, 64, 7, used, x_at, w_at) == 1
-    assert (x_at[0], w_at[0]) == (3, 21)
+    values = np.empty(NARROW_ROWS * 65)
+    assert narrow_rows_of(flat, np.resize(at, NARROW_ROWS), 0, 64, 7, values, w_at) == 1
+    assert w_at[0] == 21
     values, w_at = np.empty(ROWS * ROWS + 64, dtype), np.empty(ROWS + 1, np.intp)
     assert columns_of(x, np.arange(ROWS), 0, 1, values, w_at) == 1
     assert w_at[0] == 1
@@ -272,9 +289,11 @@ def test_softmax_and_loss_are_the_definition(K, dtype):
     wanted = ((p - y_true) * 0.25).astype("float64")
     np.testing.assert_allclose(dz, wanted, rtol=2 * eps, atol=4e-16)
     assert value == pytest.approx(float(-0.25 * (y_true * (shifted - np.log(total))).sum()), 1e-13)
-    alone = np.empty_like(z)
-    softmax(z, alone)
-    np.testing.assert_array_equal(alone, y)
+    for workers in (1, 3):
+        alone = np.empty_like(z)
+        softmax(z, alone, workers)
+        # what is no normal number may be 0 in a region
+        np.testing.assert_allclose(alone, y, rtol=0, atol=np.finfo(dtype).smallest_normal)
     softmax_crossentropy(z, y_true, 0.25, np.empty((0, 0), dtype), dz * 0)
 
 
@@ -282,12 +301,12 @@ def test_softmax_and_loss_are_the_definition(K, dtype):
 def test_softmax_of_numbers_far_apart(dtype):
     z = np.array([[0, -1e4, 1e4], [-708, -709, -1e4], [0, -708.5, -750]], dtype)
     y = np.empty_like(z)
-    softmax(z, y)
+    softmax(z, y, 1)
     assert y[0].tolist() == [0, 0, 1]
     np.testing.assert_allclose(y[1], [1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1)), 0], rtol=1e-6)
     assert y[2].tolist() == [1, 0, 0]  # what is no normal number is 0
     z[0, 1] = np.nan
-    softmax(z, y)
+    softmax(z, y, 1)
     assert np.isnan(y[0]).all()
     assert not np.isnan(y[1:]).any()
 

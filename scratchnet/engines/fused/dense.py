@@ -18,11 +18,12 @@ from scratchnet.engines.fused.packing import (
     aligned,
     copy_row,
     every,
-    list_places,
     pack_columns,
+    pack_narrow_rows,
     pack_panel_transposed,
     pack_panels,
     pack_rows,
+    places_of,
 )
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
@@ -32,7 +33,7 @@ from scratchnet.engines.fused.tile import (
     VECTOR_BYTES,
     WIDE,
     WIDTH_BYTES,
-    narrow_tile,
+    narrow_add,
     packed_tile,
 )
 
@@ -43,17 +44,20 @@ NARROW = 16  # units, and fewer
 PANELS_OF_A_TASK = 4  # of the kernel, at most
 FEW_PANELS = 8  # fewer are packed at once, and the rows under them cut into parts
 PARTS = 4
+PLACES = 128  # of a narrow layer that are packed at a time
 EMPTY = {kind: np.empty((0, 0), kind) for kind in "fd"}  # as panels, no panels
 
 
 @tasks
 def _pack_tasks(counter, x, rows, width, values, w_at, counts, kernel, panels):
     """A task is a tile of x, or a panel of the kernel."""
-    tiles = counts.size
+    tiles, D, flat = counts.size, x.shape[1], x.reshape(-1)
+    row_at = np.empty(ROWS, np.intp)
     task = draw(counter)
     while task < tiles + panels.shape[0]:
         if task < tiles:
-            counts[task] = pack_rows(x, rows, task * ROWS, width, values[task], w_at[task])
+            places_of(rows, task * ROWS, D, row_at)
+            counts[task] = pack_rows(flat, row_at, 0, D, width, values[task], w_at[task])
         else:
             p = task - tiles
             pack_panels(kernel, p * width, panels[p : p + 1], WIDE)
@@ -133,25 +137,30 @@ def _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, sums):
 
 @tasks
 def _narrow_tasks(counter, x, rows, panels, bias, relu, keep, scale, y):
-    """A task is NARROW_ROWS rows, which are read where they lie; the sums are float64."""
+    """A task is NARROW_ROWS rows; the sums are float64. Some places at a time are packed and
+    multiplied, so that the next ones come from memory meanwhile."""
     (N, U), D = y.shape, x.shape[1]
-    width = NARROW_BYTES // panels.itemsize
+    total, width = panels.shape[0], NARROW_BYTES // panels.itemsize
     x, y, keep = x.reshape(-1), y.reshape(-1), keep.reshape(-1)
-    row_at, used = np.empty(NARROW_ROWS, np.intp), np.empty(D, np.uint8)
-    x_at, w_at = np.empty(D + 1, np.intp), np.empty(D + 1, np.intp)
-    out = aligned(NARROW_ROWS * width, panels.dtype)
+    values, w_at = aligned(NARROW_ROWS * (PLACES + 1), panels.dtype), np.empty(PLACES + 1, np.intp)
+    row_at, out = np.empty(NARROW_ROWS, np.intp), aligned(total * NARROW_ROWS * width, panels.dtype)
     begin = draw(counter) * NARROW_ROWS
     while begin < N:
-        for r in range(NARROW_ROWS):
-            row_at[r] = rows[min(begin + r, N - 1)] * D
-        count = list_places(x, row_at, D, width, used, x_at, w_at)
-        for p in range(panels.shape[0]):
+        places_of(rows, begin, D, row_at)
+        out[:] = 0
+        for first in range(0, D, PLACES):
+            last = min(first + PLACES, D)
+            count = pack_narrow_rows(x, row_at, first, last, width, values, w_at)
+            for p in range(total):
+                narrow_add(
+                    values, panels[p], 0, w_at, 0, count, out, p * NARROW_ROWS * width, width
+                )
+        for p in range(total):
             first = p * width
-            narrow_tile(x, row_at, 0, x_at, panels[p], 0, w_at, 0, count, out, 0, width)
             for r in range(min(NARROW_ROWS, N - begin)):
-                at = (begin + r) * U + first
+                at, sums = (begin + r) * U + first, (p * NARROW_ROWS + r) * width
                 there = min(width, U - first)
-                _leave_some(out, r * width, there, bias, first, relu, keep, scale, y, at)
+                _leave_some(out, sums, there, bias, first, relu, keep, scale, y, at)
         begin = draw(counter) * NARROW_ROWS
 
 

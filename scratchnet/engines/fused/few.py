@@ -91,7 +91,7 @@ def predict_few(table, x, rows, y, convolves, check, workers):
         step = table[s]
         out = y if s == table.size - 1 else np.empty((N, step.outputs), x.dtype)
         if step.kind == SOFTMAX:
-            loss.softmax(x, out)
+            loss.softmax(x, out, 1)
             x = out
             continue
         relu, crew = step.relu != 0, workers if step.shared else 1

@@ -8,12 +8,12 @@ import math
 import numpy as np
 
 from scratchnet.engines.fused.exponential import SMALLEST, powers
-from scratchnet.engines.fused.threads import compiled, inner
+from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 
-__all__ = ["softmax", "softmax_crossentropy"]
-
+__all__ = ["EXPONENTIAL", "softmax", "softmax_crossentropy"]
 
 AT_ONCE = 64  # rows, whose exponentials stay in the cache
+EXPONENTIAL = 40  # multiply-adds that take as long as one
 
 
 @inner
@@ -33,12 +33,13 @@ def _exponentials(z, e):
         flat[i] = 0.0 if v < SMALLEST else power * p + power
 
 
-@compiled
-def softmax(z, y):
-    """y[n, k] = exp(z[n, k] - largest) / sum over j of exp(z[n, j] - largest), (N, K) both"""
+@tasks
+def _softmax_tasks(counter, z, y):
+    """A task is AT_ONCE rows."""
     N, K = z.shape
     e = np.empty((min(N, AT_ONCE), K), np.float64)
-    for begin in range(0, N, AT_ONCE):
+    begin = draw(counter) * AT_ONCE
+    while begin < N:
         end = min(begin + AT_ONCE, N)
         _exponentials(z[begin:end], e[: end - begin])
         for n in range(begin, end):
@@ -47,6 +48,13 @@ def softmax(z, y):
                 total += e[n - begin, k]
             for k in range(K):
                 y[n, k] = e[n - begin, k] / total
+        begin = draw(counter) * AT_ONCE
+
+
+@compiled
+def softmax(z, y, workers):
+    """y[n, k] = exp(z[n, k] - largest) / sum over j of exp(z[n, j] - largest), (N, K) both"""
+    share(workers, _softmax_tasks, (np.zeros(8, np.intp), z, y))
 
 
 @compiled

@@ -13,6 +13,7 @@ The innermost steps are spelt out as vector instructions (tile.py): they move so
 time that a compiler's own loops spend more on preparing than on moving.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from numba.extending import intrinsic
 
 from scratchnet.engines.fused.threads import inner
 from scratchnet.engines.fused.tile import (
+    NARROW_ROWS,
     ROWS,
     SLIM_ROWS,
     SLIM_VECTORS,
@@ -38,11 +40,12 @@ __all__ = [
     "aligned",
     "copy_row",
     "every",
-    "list_places",
     "pack_columns",
+    "pack_narrow_rows",
     "pack_panel_transposed",
     "pack_panels",
     "pack_rows",
+    "places_of",
     "rows_of",
     "width_of",
 ]
@@ -98,84 +101,142 @@ def copy_row(
     return types.void(source, types.intp, target, types.intp, vectors), emit
 
 
-@intrinsic
-def _interleave(
-    typingctx: Any, x: Any, row_at: Any, places: Any, width: Any, values: Any, w_at: Any
-) -> Any:
-    """values[count * ROWS + r] = x[row_at[r] + d], w_at[count] = d * width for each d < places at
-    which a row is not zero; returns their count.
+def _turned(b: ir.IRBuilder, rows: list[Any]) -> list[Any]:
+    """The columns of a square block of numbers, from its rows: n vectors of n numbers, n = 2^k.
 
-    It writes first and counts afterwards, so that nothing has to be guessed; values and w_at have
-    room for one place more.
+    Think of a deck of cards, row by row. With each riffle of its two halves the bits of a card's
+    place move round by one; after k of them those of its row and of its column have changed places.
     """
-    i = types.intp
+    n = len(rows)
+    both = [place for pair in zip(range(n), range(n, 2 * n), strict=True) for place in pair]
+    low, high = (
+        ir.Constant(ir.VectorType(ir.IntType(32), n), half) for half in (both[:n], both[n:])
+    )
+    for _ in range(n.bit_length() - 1):
+        pairs = zip(rows[: n // 2], rows[n // 2 :], strict=True)
+        rows = [b.shuffle_vector(x, y, half) for x, y in pairs for half in (low, high)]
+    return rows
 
-    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        at = partial(pointer, context, b, signature, arguments)
-        x, row_at, values, w_at = at(0), at(1), at(4), at(5)
-        places, width, index = arguments[2], arguments[3], arguments[2].type
-        bits = ir.IntType(8 * number_bytes(x.type.pointee))
-        rows = [b.gep(x, [b.load(b.gep(row_at, [ir.Constant(index, r)]))]) for r in range(ROWS)]
-        before = b.basic_block
-        step, done = b.append_basic_block("place"), b.append_basic_block("done")
-        zero, one = ir.Constant(index, 0), ir.Constant(index, 1)
-        b.cbranch(b.icmp_signed("<", zero, places), step, done)
 
-        b.position_at_end(step)
-        d, count = b.phi(index), b.phi(index)
-        place = b.gep(values, [b.mul(count, ir.Constant(index, ROWS))])
-        some = ir.Constant(bits, 0)
-        for r, row in enumerate(rows):
-            number = b.load(b.gep(row, [d]))
-            b.store(number, b.gep(place, [ir.Constant(index, r)]))
-            some = b.or_(some, b.bitcast(number, bits))
-        b.store(b.mul(d, width), b.gep(w_at, [count]))
-        # all bits but the sign: -0.0 is zero too
-        alive = b.icmp_unsigned("!=", b.shl(some, ir.Constant(bits, 1)), ir.Constant(bits, 0))
-        following, counted = b.add(d, one), b.add(count, b.zext(alive, index))
-        for phi, new in ((d, following), (count, counted)):
-            phi.add_incoming(zero, before)
-            phi.add_incoming(new, step)
-        b.cbranch(b.icmp_signed("<", following, places), step, done)
+def make_interleave(rows: int) -> tuple[Callable[..., int], int]:
+    """A function for compiled code that packs so many rows, and how many places it does at once:
 
-        b.position_at_end(done)
-        result = b.phi(index)
-        result.add_incoming(zero, before)
-        result.add_incoming(counted, step)
-        return result
+    values[count * rows + r] = x[row_at[r] + d], w_at[count] = d * width for each place d from first
+    to last at which a row is not zero; returns their count. last - first is a multiple of those
+    done at once.
 
-    return i(x, row_at, i, i, values, w_at), emit
+    It writes first and counts afterwards, so that nothing has to be guessed, and it writes whole
+    vectors; values has room for two places more.
+    """
+    n = 1 << (rows - 1).bit_length()
+
+    @intrinsic
+    def interleave(
+        typingctx: Any, x: Any, row_at: Any, first: Any, last: Any, width: Any, values: Any,
+        w_at: Any,
+    ) -> Any:  # fmt: skip
+        i = types.intp
+
+        def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+            at = partial(pointer, context, b, signature, arguments)
+            x, row_at, values, w_at = at(0), at(1), at(5), at(6)
+            first, last, width = arguments[2:5]
+            index = first.type
+            theirs, ours = (
+                Vectors(b, p.type.pointee, n * number_bytes(p.type.pointee)) for p in (x, values)
+            )
+            row = [b.gep(x, [b.load(b.gep(row_at, [ir.Constant(index, r)]))]) for r in range(rows)]
+            before = b.basic_block
+            step, some, more, done = (
+                b.append_basic_block(name) for name in ("places", "some", "more", "done")
+            )
+            zero, one = ir.Constant(index, 0), ir.Constant(index, 1)
+            b.cbranch(b.icmp_signed("<", first, last), step, done)
+
+            b.position_at_end(step)
+            d, count = b.phi(index), b.phi(index)
+            numbers = [theirs.load(b.gep(row[r], [d]), 0) for r in range(rows)]
+            alive = ir.Constant(ir.VectorType(ir.IntType(1), n), [0] * n)
+            for vector in numbers:  # not a number is alive, -0.0 is not
+                alive = b.or_(alive, b.fcmp_unordered("!=", vector, theirs.zero))
+            bits = b.zext(b.bitcast(alive, ir.IntType(n)), index)
+            b.cbranch(b.icmp_unsigned("!=", bits, zero), some, more)
+
+            b.position_at_end(some)
+            counted = count
+            for k, column in enumerate(_turned(b, numbers + [theirs.zero] * (n - rows))):
+                place = b.gep(values, [b.mul(counted, ir.Constant(index, rows))])
+                ours.store(ours.convert(column, ours.number), place, 0)
+                at_k = b.add(d, ir.Constant(index, k))
+                b.store(b.mul(at_k, width), b.gep(w_at, [counted]))
+                lives = b.and_(b.lshr(bits, ir.Constant(index, k)), one)
+                counted = b.add(counted, lives)
+            b.branch(more)
+
+            b.position_at_end(more)
+            total, following = b.phi(index), b.add(d, ir.Constant(index, n))
+            total.add_incoming(count, step)
+            total.add_incoming(counted, some)
+            for phi, begin, new in ((d, first, following), (count, zero, total)):
+                phi.add_incoming(begin, before)
+                phi.add_incoming(new, more)
+            b.cbranch(b.icmp_signed("<", following, last), step, done)
+
+            b.position_at_end(done)
+            result = b.phi(index)
+            result.add_incoming(zero, before)
+            result.add_incoming(total, more)
+            return result
+
+        return i(x, row_at, i, i, i, values, w_at), emit
+
+    return interleave, n
+
+
+_interleave, _AT_ONCE = make_interleave(ROWS)
+_interleave_narrow, _NARROW_AT_ONCE = make_interleave(NARROW_ROWS)
 
 
 @inner
-def pack_rows(x, rows, first, width, values, w_at):
-    """Interleave ROWS rows of x from rows[first] on, without the places where all are zero.
-
-    x (N, D)   rows (n,) which rows of x   values (ROWS * (D + 1),), w_at (D + 1,) overwritten
-    returns how many places are left. Behind the last row of all, the one before is repeated.
-    """
-    D = x.shape[1]
-    row_at = np.empty(ROWS, np.intp)
-    for r in range(ROWS):
-        row_at[r] = rows[min(first + r, rows.size - 1)] * D
-    return _interleave(x.reshape(-1), row_at, D, width, values, w_at)
-
-
-@inner
-def list_places(x, row_at, D, width, used, x_at, w_at):
-    """The same for rows that are read where they lie: x_at, w_at (D + 1,) get the places d < D at
-    which one of x[row_at[r] + d] is not zero; returns how many. used (D,) is overwritten."""
-    used[:] = 0
-    for r in range(row_at.size):
-        row = x[row_at[r] : row_at[r] + D]
-        for d in range(D):
-            used[d] |= row[d] != 0
-    count = 0
-    for d in range(D):
-        x_at[count] = d
+def _pack_rest(x, row_at, first, last, width, values, w_at, count):
+    """The same, number by number; `count` places are packed already."""
+    height = row_at.size
+    for d in range(first, last):
+        alive = False
+        for r in range(height):
+            number = x[row_at[r] + d]
+            values[count * height + r] = number
+            alive |= number != 0
         w_at[count] = d * width
-        count += used[d]
+        count += alive
     return count
+
+
+@inner
+def places_of(rows, first, D, row_at):
+    """row_at[r] = where row rows[first + r] begins; behind the last of all it is repeated."""
+    for r in range(row_at.size):
+        row_at[r] = rows[min(first + r, rows.size - 1)] * D
+
+
+@inner
+def pack_rows(x, row_at, first, last, width, values, w_at):
+    """Interleave the places from first to last of ROWS rows, without those where all are zero.
+
+    x 1-D   row_at (ROWS,) where in it each row begins   values (ROWS * n,), w_at (n,) overwritten
+    n = last - first + 1   returns how many places are left
+    """
+    whole = first + (last - first) // _AT_ONCE * _AT_ONCE
+    count = _interleave(x, row_at, first, whole, width, values, w_at)
+    return _pack_rest(x, row_at, whole, last, width, values, w_at, count)
+
+
+@inner
+def pack_narrow_rows(x, row_at, first, last, width, values, w_at):
+    """The same for NARROW_ROWS rows."""
+    whole = first + (last - first) // _NARROW_AT_ONCE * _NARROW_AT_ONCE
+    count = _interleave_narrow(x, row_at, first, whole, width, values, w_at)
+    return _pack_rest(x, row_at, whole, last, width, values, w_at, count)
 
 
 @intrinsic
@@ -251,31 +312,19 @@ def pack_panels(w, first, panels, vectors):
 def _turn(
     typingctx: Any, w: Any, w_from: Any, step: Any, panel: Any, panel_from: Any, width: Any
 ) -> Any:
-    """panel[panel_from + u * width + v] = w[w_from + v * step + u] for a vector's numbers u and v.
-
-    Rows come in as vectors, columns go out as vectors. In between they are a deck of cards, row by
-    row: with each riffle of its two halves the bits of a card's place move round by one, those of
-    its row and then those of its column, until the two have changed places.
-    """
+    """panel[panel_from + u * width + v] = w[w_from + v * step + u] for u and v below a vector's
+    numbers."""
     i = types.intp
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         at = partial(pointer, context, b, signature, arguments)
         row, panel = at(0, 1), at(3, 4)
         lanes = Vectors(b, panel.type.pointee, VECTOR_BYTES)
-        n = lanes.lanes
         rows = []
-        for _ in range(n):
+        for _ in range(lanes.lanes):
             rows.append(lanes.load_as(row, 0))
             row = b.gep(row, [arguments[2]])
-        both = [place for pair in zip(range(n), range(n, 2 * n), strict=True) for place in pair]
-        low, high = (
-            ir.Constant(ir.VectorType(ir.IntType(32), n), half) for half in (both[:n], both[n:])
-        )
-        for _ in range(n.bit_length() - 1):  # n is a power of 2
-            pairs = zip(rows[: n // 2], rows[n // 2 :], strict=True)
-            rows = [b.shuffle_vector(x, y, half) for x, y in pairs for half in (low, high)]
-        for column in rows:
+        for column in _turned(b, rows):
             lanes.store(column, panel, 0)
             panel = b.gep(panel, [arguments[5]])
         return context.get_dummy_value()

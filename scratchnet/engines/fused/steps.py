@@ -158,7 +158,7 @@ class DenseStep(Step):
             if training and self.loss_follows:
                 self.probabilities = y
             else:
-                loss.softmax(z, y)
+                loss.softmax(z, y, workers_for(loss.EXPONENTIAL * N * U))
         return y if len(shape) == 1 else y.reshape(*shape, U)
 
     def crossentropy(self, y_true: Array, factor: float) -> tuple[float, Array]:

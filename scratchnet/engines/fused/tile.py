@@ -51,7 +51,7 @@ __all__ = [
     "broad_add",
     "broad_tile",
     "long_add",
-    "narrow_tile",
+    "narrow_add",
     "number_bytes",
     "one_type",
     "packed_tile",
@@ -153,7 +153,9 @@ def _tile(
     return types.void(x, row_at, i, x_at, w, i, w_at, i, i, out, i, i, *more), emit
 
 
-def make_packed_tile(rows: int, vectors: int, vector_bytes: int) -> Callable[..., None]:
+def make_packed_tile(
+    rows: int, vectors: int, vector_bytes: int, adds: bool = False
+) -> Callable[..., None]:
     """The tile for numbers of x that lie in the order in which it reads them (packing.py):
 
     out[out_from + r * step + v] = sum over first <= j < last of
@@ -172,7 +174,7 @@ def make_packed_tile(rows: int, vectors: int, vector_bytes: int) -> Callable[...
         def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
             at = partial(pointer, context, b, signature, arguments)
             emit_tile(
-                b, rows, vectors, vector_bytes, adds=False,
+                b, rows, vectors, vector_bytes, adds,
                 x=at(0), w=at(1, 2), w_at=at(3),
                 first=arguments[4], last=arguments[5], out=at(6, 7), out_step=arguments[8],
             )  # fmt: skip
@@ -362,7 +364,7 @@ def vectors_for(columns: int, dtype: Any) -> tuple[int, ...]:
 
 tile = make_panel_tile()
 tile_add = make_panel_tile(adds=True)
-narrow_tile = make_tile(NARROW_ROWS, NARROW_VECTORS, VECTOR_BYTES)
+narrow_add = make_packed_tile(NARROW_ROWS, NARROW_VECTORS, VECTOR_BYTES, adds=True)
 packed_tile = make_packed_tile(ROWS, VECTORS, VECTOR_BYTES)
 broad_tile = make_tile(1, BROAD, VECTOR_BYTES)
 broad_add = make_tile(1, BROAD, VECTOR_BYTES, adds=True)
