@@ -15,7 +15,7 @@ from scratchnet.engines.fused.few import FEW, FewSteps, gather
 from scratchnet.engines.fused.planner import Plan, merge
 from scratchnet.engines.fused.steps import NO_ARGMAX, ConvStep, PlainStep
 from scratchnet.engines.fused.threads import draw, share
-from scratchnet.engines.fused.tile import WIDE
+from scratchnet.engines.fused.tile import SLIM, WIDE
 from scratchnet.engines.fused.windows import windows
 from scratchnet.layers import (
     Activation,
@@ -170,13 +170,14 @@ CONVOLUTIONS = {
 
 
 @numba.njit(error_model="numpy")
-def conv_from_the_end(x, rows, windows, kernel, bias, relu, y):
+def conv_from_the_end(x, rows, windows, kernel, bias, relu, y, vectors):
     """conv_few as one thread does it that came second and is left alone."""
     counters = np.zeros((3, 8), np.intp)
     counters[0] = 1
-    whole = few_rows.bias_of_panels(bias, few_rows.WIDTH_BYTES // x.itemsize)
-    parts = max(1, min(few_rows.PARTS, windows.starts.size // few_rows.WINDOWS_OF_A_PART))
-    few_rows._conv_tasks(counters, x, rows, windows, kernel, whole, relu, parts, y)
+    whole = few_rows.bias_of_panels(bias, few_rows.width_of(vectors, x))
+    tiles = windows.starts.size // few_rows.rows_of(vectors)
+    parts = max(1, min(few_rows.PARTS, tiles // few_rows.TILES_OF_A_PART))
+    few_rows._conv_tasks(counters, x, rows, windows, kernel, whole, relu, parts, y, vectors)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -196,13 +197,14 @@ def test_a_convolution_of_a_few_images_has_the_bits_of_one_of_many(name, n, dtyp
     for relu in (False, True):
         wanted = np.full((n, cells, filters), np.nan, dtype)
         conv_forward(x, rows, places, w, bias, relu, wanted, NO_ARGMAX, WIDE, 1)
-        for workers in (1, 2, 5, 5, 5):
+        for vectors in {WIDE, SLIM}:
+            for workers in (1, 2, 5, 5, 5):
+                y = np.full((n, cells, filters), np.nan, dtype)
+                few_rows.conv_few(x, rows, places, w, bias, relu, y, vectors, workers)
+                np.testing.assert_array_equal(y, wanted)
             y = np.full((n, cells, filters), np.nan, dtype)
-            few_rows.conv_few(x, rows, places, w, bias, relu, y, workers)
+            conv_from_the_end(x, rows, places, w, bias, relu, y, vectors)
             np.testing.assert_array_equal(y, wanted)
-        y = np.full((n, cells, filters), np.nan, dtype)
-        conv_from_the_end(x, rows, places, w, bias, relu, y)
-        np.testing.assert_array_equal(y, wanted)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

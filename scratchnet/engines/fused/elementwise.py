@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from scratchnet.engines.fused.exponential import powers
+from scratchnet.engines.fused.exponential import EXP_WORK, powers
 from scratchnet.engines.fused.loss import softmax
 from scratchnet.engines.fused.shared import share_out
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks, workers_for
@@ -27,7 +27,7 @@ __all__ = [
 STRETCH = 8192  # numbers of a task
 FINITE_STRETCH = 2**15
 SUMS = 64
-FINITE_WORK, RELU_WORK, EXP_WORK = 2, 2, 16  # multiply-adds that one number is worth
+FINITE_WORK, RELU_WORK = 2, 2  # multiply-adds that one number is worth
 
 
 @inner
@@ -155,7 +155,7 @@ def sigmoid_forward(z, y):
 
 def softmax_forward(z, y):
     """y[n, k] = exp(z[n, k]) / sum over j of exp(z[n, j])"""
-    softmax(z, y)
+    softmax(z, y, workers_for(z.size * EXP_WORK))
 
 
 def sigmoid_backward(dy, z, y, dz):

@@ -12,8 +12,9 @@ from numba.extending import intrinsic
 
 from scratchnet.engines.fused.threads import inner
 
-__all__ = ["SMALLEST", "powers"]
+__all__ = ["EXP_WORK", "SMALLEST", "powers"]
 
+EXP_WORK = 16  # multiply-adds that one exponential is worth
 SMALLEST = -708.0  # the exponential of less is no normal number
 LOG2_E = 1.4426950408889634
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10

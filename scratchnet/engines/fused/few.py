@@ -29,6 +29,7 @@ from scratchnet.engines.fused.steps import (
     every_row,
 )
 from scratchnet.engines.fused.threads import compiled, workers_for
+from scratchnet.engines.fused.tile import SLIM, WIDE, vectors_for
 from scratchnet.engines.fused.windows import Windows
 from scratchnet.layers.base import Array
 from scratchnet.layers.dense import Dense
@@ -51,6 +52,7 @@ LINE = np.dtype(
         for name in (
             "kind",  # one of the three above
             "relu",  # whether it follows
+            "slim",  # whether the panels of a convolution are (tile.py)
             "shared",  # whether the threads share the work
             "inputs",  # rows of the kernel
             "units",  # columns of the kernel: units or filters
@@ -107,7 +109,10 @@ def predict_few(table, x, rows, y, convolves, check, workers):
                 starts, taps, step.per_cell, step.R, step.row_gap, step.row_length,
             )  # fmt: skip
             cells = out.reshape(N, step.windows // step.per_cell, step.units)
-            conv_few(x, rows, windows, kernel, bias, relu, cells, crew)
+            if step.slim:
+                conv_few(x, rows, windows, kernel, bias, relu, cells, SLIM, crew)
+            else:
+                conv_few(x, rows, windows, kernel, bias, relu, cells, WIDE, crew)
         x, rows = out, every(1, N)
     return True
 
@@ -206,6 +211,7 @@ class Table:
                 "kind": CONVOLUTION,
                 **self._product(layer, windows.taps.size, units, windows.starts.size, step.relu),
                 **places,
+                "slim": vectors_for(units, self.dtype) == SLIM,
                 "windows": windows.starts.size,
             }
         elif isinstance(layer, Dense):

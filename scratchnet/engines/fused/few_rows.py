@@ -3,7 +3,7 @@
 To pack a kernel costs as much as to multiply it with ROWS rows. So a Dense layer reads it where it
 lies, with a tile of one row that is BROAD vectors wide: PIECE rows of the kernel at a time, in
 which the columns of a tile lie side by side. A convolution packs one panel at a time, or none where
-there are few windows, and does not copy an image that has no padding.
+there are few windows or the kernel is a panel, and does not copy an image that has no padding.
 
 The threads take tasks from both ends: each has its own end of the kernel in its cache, call after
 call.
@@ -12,15 +12,12 @@ call.
 import numpy as np
 
 from scratchnet.engines.fused.convolution import bias_of_panels, enter, leave_windows
-from scratchnet.engines.fused.packing import aligned, every, pack_panels
+from scratchnet.engines.fused.packing import aligned, every, pack_panels, rows_of, width_of
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
     BROAD,
     PIECE,
-    ROWS,
     VECTOR_BYTES,
-    WIDE,
-    WIDTH_BYTES,
     broad_add,
     broad_tile,
     tile,
@@ -28,8 +25,8 @@ from scratchnet.engines.fused.tile import (
 
 __all__ = ["conv_few", "dense_few"]
 
-FEW_WINDOWS = 2 * ROWS  # windows for which a kernel is not packed, at most
-PARTS, WINDOWS_OF_A_PART = 2, 4 * ROWS  # of a panel's work: at most, at least
+FEW_TILES = 2  # of windows, for which a kernel is not packed, at most
+PARTS, TILES_OF_A_PART = 2, 4  # of a panel's work: at most, at least
 
 
 @inner
@@ -113,23 +110,24 @@ def dense_few(x, rows, kernel, bias, relu, y, workers):
 
 
 @tasks
-def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
+def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y, vectors):
     """A task is a part of the windows of all images under one panel of the kernel. `bias` has a
     number for every column of the panels."""
     K, F = kernel.shape
-    width = WIDTH_BYTES // x.itemsize
+    width, height = width_of(vectors, x), rows_of(vectors)
     starts, per_cell, padded = windows.starts, windows.per_cell, windows.room != x.shape[1]
     cells, total = starts.size // per_cell, parts * bias.size // width
     row_at = starts
-    if starts.size < ROWS:  # the last windows of the only tile are nobody's
-        row_at = np.zeros(ROWS, np.intp)
+    if starts.size < height:  # the last windows of the only tile are nobody's
+        row_at = np.zeros(height, np.intp)
         row_at[: starts.size] = starts
-    direct = rows.size * starts.size <= FEW_WINDOWS and F % width == 0
+    few = rows.size * starts.size <= FEW_TILES * height
+    direct = F == width or (F % width == 0 and few)
     own = 0 if direct else 1
     panels = aligned(own * K * width, x.dtype).reshape(own, K * width)
     w_at = every(F if direct else width, K)
     room = np.zeros(windows.room if padded else 0, x.dtype)
-    block = aligned(max((cells + parts - 1) // parts * per_cell, ROWS) * width, x.dtype)
+    block = aligned(max((cells + parts - 1) // parts * per_cell, height) * width, x.dtype)
     row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
     no_argmax = np.empty((0, 0), np.uint8)
     packed, entered = -1, -1
@@ -138,11 +136,11 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
     while task >= 0:
         p, part = task // parts, task % parts
         if p != packed and not direct:
-            pack_panels(kernel, p * width, panels, WIDE)
+            pack_panels(kernel, p * width, panels, vectors)
             packed = p
         panel, w_from = (kernel.reshape(-1), p * width) if direct else (panels[0], 0)
         cell, end = part * cells // parts, (part + 1) * cells // parts
-        begin, last = cell * per_cell, max(end * per_cell, ROWS)
+        begin, last = cell * per_cell, max(end * per_cell, height)
         for i in range(rows.size):
             image = x[rows[i]]
             if padded:
@@ -150,25 +148,28 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y):
                     enter(x, rows[i], windows, room, 0)
                     entered = i
                 image = room
-            for t in range(begin, last, ROWS):
-                first = min(t, last - ROWS)  # the last tile does some windows once more
+            for t in range(begin, last, height):
+                first = min(t, last - height)  # the last tile does some windows once more
                 at = (first - begin) * width
                 tile(
                     image, row_at, first, windows.taps, panel, w_from, w_at, 0, K,
-                    block, at, width, WIDE,
+                    block, at, width, vectors,
                 )  # fmt: skip
             leave_windows(
                 block, 0, end - cell, per_cell, bias, relu, p * width,
-                y[i, cell:end], no_argmax, row, small, WIDE,
+                y[i, cell:end], no_argmax, row, small, vectors,
             )  # fmt: skip
         done += 1
         task = _draw(counters, seat, done, total)
 
 
 @compiled
-def conv_few(x, rows, windows, kernel, bias, relu, y, workers):
+def conv_few(x, rows, windows, kernel, bias, relu, y, vectors, workers):
     """conv_forward (convolution.py) for a few images, where nobody asks for the argmax."""
-    whole = bias_of_panels(bias, WIDTH_BYTES // x.itemsize)
-    parts = max(1, min(PARTS, windows.starts.size // WINDOWS_OF_A_PART))
+    whole = bias_of_panels(bias, width_of(vectors, x))
+    tiles = windows.starts.size // rows_of(vectors)
+    parts = max(1, min(PARTS, tiles // TILES_OF_A_PART))
     counters = np.zeros((3, 8), np.intp)
-    share(workers, _conv_tasks, (counters, x, rows, windows, kernel, whole, relu, parts, y))
+    share(
+        workers, _conv_tasks, (counters, x, rows, windows, kernel, whole, relu, parts, y, vectors)
+    )

@@ -10,10 +10,9 @@ import numpy as np
 from scratchnet.engines.fused.exponential import SMALLEST, powers
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 
-__all__ = ["EXPONENTIAL", "softmax", "softmax_crossentropy"]
+__all__ = ["softmax", "softmax_crossentropy"]
 
 AT_ONCE = 64  # rows, whose exponentials stay in the cache
-EXPONENTIAL = 40  # multiply-adds that take as long as one
 
 
 @inner

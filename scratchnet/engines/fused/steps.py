@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scratchnet.activations import relu, softmax
 from scratchnet.engines.fused import convolution, dense, loss
 from scratchnet.engines.fused.elementwise import relu_backward
+from scratchnet.engines.fused.exponential import EXP_WORK
 from scratchnet.engines.fused.threads import workers_for
 from scratchnet.engines.fused.tile import LONG, VECTOR_BYTES, vectors_for
 from scratchnet.engines.fused.windows import Windows, back, windows
@@ -158,7 +159,7 @@ class DenseStep(Step):
             if training and self.loss_follows:
                 self.probabilities = y
             else:
-                loss.softmax(z, y, workers_for(loss.EXPONENTIAL * N * U))
+                loss.softmax(z, y, workers_for(EXP_WORK * N * U))
         return y if len(shape) == 1 else y.reshape(*shape, U)
 
     def crossentropy(self, y_true: Array, factor: float) -> tuple[float, Array]:
