@@ -18,6 +18,7 @@ __all__ = [
     "float32_bars",
     "relative_error",
     "rms_error",
+    "shared_errors",
     "ulps",
 ]
 
@@ -89,6 +90,13 @@ def _kind(name: str) -> str:
     return "/".join(name.split("/")[:2])
 
 
+def shared_errors(exact: Trace, keras_errors: dict[str, float]) -> dict[str, float]:
+    """Keras's rms errors where luck must not decide: of each array, the largest relative one among
+    the arrays of its kind in the step."""
+    typical = _typical_errors(exact, keras_errors)
+    return {name: typical[_kind(name)] * _size(value) for name, value in exact.items()}
+
+
 def float32_bars(exact: Trace, keras_errors: dict[str, float]) -> dict[str, float]:
     """The rms error that float32 is allowed for each name: twice Keras's own, and never less than
     one unit in the last place: no result of two roundings can be asked for more.
@@ -97,10 +105,10 @@ def float32_bars(exact: Trace, keras_errors: dict[str, float]) -> dict[str, floa
     fewer than FEW numbers borrow Keras's largest relative error among all arrays of their kind in
     the step.
     """
-    typical = _typical_errors(exact, keras_errors)
+    shared = shared_errors(exact, keras_errors)
     bars: dict[str, float] = {}
     for name, value in exact.items():
-        borrowed = 0.0 if value.size >= FEW else typical[_kind(name)] * _size(value)
+        borrowed = shared[name] if value.size < FEW else 0.0
         bars[name] = max(2 * max(keras_errors[name], borrowed), ULP * _size(value))
     return bars
 

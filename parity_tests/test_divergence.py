@@ -7,7 +7,13 @@ import pytest
 
 from keras_ref.case import Case, scratchnet_trace
 from keras_ref.cases import on_vector
-from keras_ref.divergence import first_divergence, float32_bars, relative_error, ulps
+from keras_ref.divergence import (
+    first_divergence,
+    float32_bars,
+    relative_error,
+    shared_errors,
+    ulps,
+)
 from scratchnet.engines import vectorized
 from scratchnet.layers import Dense
 from scratchnet.optimizers import SGD
@@ -124,6 +130,14 @@ def test_small_arrays_borrow_keras_error_for_float32():
     assert bars["step 1/gradient/b"] == bars["step 1/gradient/a"] == 2e-5
     errors = {"step 1/gradient/a": 0.0, "step 1/gradient/b": 0.0}
     assert set(float32_bars(exact, errors).values()) == {2.0**-23}
+
+
+def test_where_one_run_sets_the_bar_the_arrays_of_a_kind_share_the_largest_relative_error():
+    names = "step 1/update/a", "step 1/update/b", "step 2/update/a", "step 1/gradient/a"
+    exact = dict(zip(names, (np.ones(64), np.full(64, 3.0), np.ones(64), np.ones(64)), strict=True))
+    errors = dict(zip(names, (1e-5, 6e-5, 3e-5, 0.0), strict=True))
+    shared = shared_errors(exact, errors)
+    assert shared == pytest.approx(dict(zip(names, (2e-5, 6e-5, 3e-5, 0.0), strict=True)))
 
 
 def test_only_a_case_that_says_so_may_cancel():

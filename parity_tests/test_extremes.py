@@ -90,14 +90,23 @@ def test_a_layer_whose_logits_are_that_large(keras, dtype, kind, activation):
     """The merged softmax and cross-entropy too: output, loss, and weights after a step."""
     with keras_ref.floatx(keras, dtype):
         theirs = one_step(keras, kind, activation, dtype)
+    with keras_ref.floatx(keras, "float64"):
+        exact = one_step(keras, kind, activation, "float64")
     for engine in FAST:
         with (
             engines.engine(engine), keras_ref.floatx(scratchnet, dtype),
             np.errstate(under="ignore"),
         ):  # fmt: skip
             mine = one_step(scratchnet, kind, activation, dtype)
-        for what, ours, other in zip(("output", "loss", "weights"), mine, theirs, strict=True):
-            assert_close(ours, other, dtype, f"{engine}, {what}")
+        for what, ours, other, answer in zip(
+            ("output", "loss", "weights"), mine, theirs, exact, strict=True
+        ):
+            # a weight is the sum of 1331 large gradients: Keras's own error may be the larger part
+            away = np.abs(other - answer).max()
+            assert np.abs(ours - answer).max() <= max(
+                2 * away, BARS[dtype] * np.abs(answer).max()
+            ), f"{engine}, {what}"
+            assert ours.dtype == other.dtype == dtype, what
 
 
 def one_step(k, kind, activation, dtype):
