@@ -199,11 +199,11 @@ def test_a_turned_panel_holds_rows_as_columns(U, D, of, to):
 
 
 def test_a_tile_of_float64_takes_float32_on_its_left():
-    run = make_tile(2, 1, 32)
+    run = make_tile({1: 2}, 32)
 
     @numba.njit
     def tile(x, row_at, x_at, w, w_at, last, out):
-        run(x, row_at, 0, x_at, w, 0, w_at, 0, last, out, 0, 4)
+        run(x, row_at, 0, x_at, w, 0, w_at, 0, last, out, 0, 4, (0,))
 
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(2, 50)).astype("float32"), rng.normal(size=(50, 4))

@@ -37,12 +37,12 @@ KINDS = {
 
 
 def compiled_tile(rows, vectors, vector_bytes, adds):
-    tile = make_tile(rows, vectors, vector_bytes, adds)
+    tile, panel = make_tile({vectors: rows}, vector_bytes, adds), (0,) * vectors
 
     # kept in memory alone: a cache on disk would not notice that the tile has changed
     @numba.njit
     def run(x, row_at, row, x_at, w, w_from, w_at, first, last, out, out_from, step):
-        tile(x, row_at, row, x_at, w, w_from, w_at, first, last, out, out_from, step)
+        tile(x, row_at, row, x_at, w, w_from, w_at, first, last, out, out_from, step, panel)
 
     return run
 
@@ -131,40 +131,45 @@ def test_long_sums_are_cut_into_pieces(kind):
 # ------------------------------------------------------------------ numbers in order
 
 
-@pytest.fixture(scope="module", params=["AVX2", "AVX-512"])
+PACKED = ("AVX2", "AVX-512", "AVX-512 narrow", "broad", "long", "short")
+
+
+@pytest.fixture(scope="module", params=[(k, a) for k in PACKED for a in (False, True)], ids=str)
 def packed(request):
-    rows, vectors, vector_bytes = KINDS[request.param]
-    tile = make_packed_tile(rows, vectors, vector_bytes)
+    name, adds = request.param
+    rows, vectors, vector_bytes = KINDS[name]
+    tile = make_packed_tile(rows, vectors, vector_bytes, adds)
 
     @numba.njit
-    def run(x, w, w_from, w_at, first, last, out, out_from, step):
-        tile(x, w, w_from, w_at, first, last, out, out_from, step)
+    def run(x, x_from, w, w_from, w_at, first, last, out, out_from, step):
+        tile(x, x_from, w, w_from, w_at, first, last, out, out_from, step)
 
-    return run, rows, vectors * vector_bytes
+    return run, rows, vectors * vector_bytes, adds
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("count", COUNTS)
 def test_packed_numbers_are_read_in_order(packed, count, dtype):
-    run, rows, size = packed
+    run, rows, size, adds = packed
     case = Case(
         rows, size // np.dtype(dtype).itemsize, count, dtype, lambda g, s: g.integers(-9, 10, s)
     )
-    x = np.full(rows * case.x_at.size, np.nan, dtype)
-    x[3 * rows :] = case.x[case.x_used].T.ravel()
+    x_from = 2
+    x = np.full(x_from + rows * case.x_at.size, np.nan, dtype)
+    x[x_from + 3 * rows :] = case.x[case.x_used].T.ravel()
 
     def in_order(_x, _row_at, _row, _x_at, *rest):
-        run(x, *rest)
+        run(x, x_from, *rest)
 
-    np.testing.assert_array_equal(case.run(in_order), case.definition(adds=False)[0])
+    np.testing.assert_array_equal(case.run(in_order), case.definition(adds)[0])
 
 
 def test_packed_sums_are_cut_into_pieces_too(packed):
-    run, rows, size = packed
+    run, rows, size, _ = packed
     x, w = np.ones(3 * PIECE * rows, np.float32), np.ones(size // 4, np.float32)
     x[:rows] = 2**24
     out = np.zeros(rows * w.size, np.float32)
-    run(x, w, 0, np.zeros(3 * PIECE, np.intp), 0, 3 * PIECE, out, 0, w.size)
+    run(x, 0, w, 0, np.zeros(3 * PIECE, np.intp), 0, 3 * PIECE, out, 0, w.size)
     np.testing.assert_array_equal(out, 2**24 + 2 * PIECE)
 
 
@@ -173,7 +178,7 @@ def test_numbers_of_two_types_are_not_taken_for_one():
 
     @numba.njit
     def mixed(x, w, w_at, out):
-        run(x, w, 0, w_at, 0, 1, out, 0, 16)
+        run(x, 0, w, 0, w_at, 0, 1, out, 0, 16)
 
     w = np.ones(16, np.float32)
     with pytest.raises(numba.errors.TypingError, match="arrays of one float type"):

@@ -259,7 +259,7 @@ def _list_by_window(dy, argmax, windows, filter_step, values, at, ends):
 
 
 @inner
-def _stripe(values, origin, x_at, w, begin, w_at, first, last, length, out, at):
+def _stripe(values, origin, w, begin, w_at, first, last, length, out, at):
     """out[at + v] += sum over j of values[origin + j] * w[begin + w_at[j] + v], v < length or more
 
     Up to the next whole vector: whoever calls this has room there for numbers that mean nothing, or
@@ -270,10 +270,10 @@ def _stripe(values, origin, x_at, w, begin, w_at, first, last, length, out, at):
     v = 0
     while v < length:
         if length - v > half:
-            long_add(values, origin, 0, x_at, w, begin + v, w_at, first, last, out, at + v, 0)
+            long_add(values, origin, w, begin + v, w_at, first, last, out, at + v, 0)
             v += lanes
         else:
-            short_add(values, origin, 0, x_at, w, begin + v, w_at, first, last, out, at + v, 0)
+            short_add(values, origin, w, begin + v, w_at, first, last, out, at + v, 0)
             v += half
 
 
@@ -296,7 +296,6 @@ def _pooled_tasks(
     counts = np.empty(F, np.intp)
     alive, alive_at = np.empty(cells * F + F, x.dtype), np.empty(cells * F + F, np.intp)
     ends = np.empty(starts.size, np.intp)
-    x_at, origin = every(1, max(cells * F, list_size)), np.zeros(1, np.intp)
     task = draw(counter)
     while task < blocks:
         sums, bias_sums = partial[task], partial_bias[task]
@@ -312,18 +311,17 @@ def _pooled_tasks(
             for f in range(F):
                 if counts[f] == 0:
                     continue
-                origin[0] = f * list_size
+                list_at = f * list_size
                 for k in range(counts[f]):
-                    bias_sums[f] += values[f * list_size + k]
+                    bias_sums[f] += values[list_at + k]
                 for r in range(R):
                     begin = r * windows.row_gap
                     _stripe(
-                        values, origin, x_at, room, begin, at[f], 0, counts[f], length,
+                        values, list_at, room, begin, at[f], 0, counts[f], length,
                         sums, (f * R + r) * row_step,
                     )  # fmt: skip
             if dx.size == 0:
                 continue
-            origin[0] = 0
             for n in range(group, min(group + together, end)):
                 _list_by_window(dy[n], argmax[n], windows, row_step, alive, alive_at, ends)
                 back[:] = 0
@@ -333,8 +331,8 @@ def _pooled_tasks(
                         last = ends[window]
                         if last > first:
                             _stripe(
-                                alive, origin, x_at, filters, r * F * row_step, alive_at,
-                                first, last, length, back, starts[window] + r * windows.row_gap,
+                                alive, 0, filters, r * F * row_step, alive_at, first, last,
+                                length, back, starts[window] + r * windows.row_gap,
                             )  # fmt: skip
                         first = last
                 leave_room(back, windows, dx[n])
@@ -343,7 +341,7 @@ def _pooled_tasks(
 
 @inner
 def _add_blocks(partial, begin, total):
-    """total[v] = the blocks' sums partial[b, begin + v], added in order."""
+    """total[v] = the blocks' sums partial[b, begin + v], added in order; float64, rounded later."""
     total[:] = 0
     for b in range(partial.shape[0]):
         row = partial[b, begin : begin + total.size]
@@ -366,7 +364,7 @@ def _turn_tasks(counter, partial, partial_bias, row_step, length, dkernel, dbias
     """A task is FILTERS_OF_A_TASK filters: the blocks' sums, filters last."""
     K, F = dkernel.shape
     R = K // length
-    total = np.empty((FILTERS_OF_A_TASK, length), partial.dtype)
+    total = np.empty((FILTERS_OF_A_TASK, length), np.float64)
     task = draw(counter)
     while task * FILTERS_OF_A_TASK < F:
         first = task * FILTERS_OF_A_TASK
@@ -511,9 +509,13 @@ def _every_gradient_tasks(
 def _add_tasks(counter, partial, partial_bias, dkernel, dbias):
     """A task is a row of dkernel."""
     K, F = dkernel.shape
+    total = np.empty(F, np.float64)
     k = draw(counter)
     while k < K:
-        _add_blocks(partial, k * F, dkernel[k])
+        _add_blocks(partial, k * F, total)
+        row = dkernel[k]
+        for f in range(F):
+            row[f] = total[f]
         if k == 0 and dbias.size:
             _add_bias_blocks(partial_bias, 0, dbias)
         k = draw(counter)

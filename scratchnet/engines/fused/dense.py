@@ -90,6 +90,9 @@ def _forward_tasks(counter, values, w_at, counts, kernel, panels, bias, relu, ke
     packed = aligned(own * D * width, panels.dtype).reshape(own, D * width)
     out = aligned(ROWS * width, panels.dtype)
     flat, flat_keep = y.reshape(-1), keep.reshape(-1)
+    # the tile is told where in these to begin: a slice for each would be counted by all threads
+    source = panels.reshape(-1) if few else packed.reshape(-1)
+    values, w_at, size = values.reshape(-1), w_at.reshape(-1), w_at.shape[1]
     task = draw(counter)
     while task // parts * together < total:
         begin, part = task // parts * together, task % parts
@@ -97,8 +100,9 @@ def _forward_tasks(counter, values, w_at, counts, kernel, panels, bias, relu, ke
             pack_panels(kernel, begin * width, packed, WIDE)
         for t in range(part * tiles // parts, (part + 1) * tiles // parts):
             for p in range(begin, min(begin + together, total)):
-                panel = panels[p] if few else packed[p - begin]
-                packed_tile(values[t], panel, 0, w_at[t], 0, counts[t], out, 0, width)
+                panel = (p if few else p - begin) * D * width
+                j = t * size
+                packed_tile(values, 0, source, panel, w_at, j, j + counts[t], out, 0, width)
                 first = p * width
                 there = min(width, U - first)
                 for r in range(min(ROWS, y.shape[0] - t * ROWS)):
@@ -141,7 +145,7 @@ def _narrow_tasks(counter, x, rows, panels, bias, relu, keep, scale, y):
     multiplied, so that the next ones come from memory meanwhile."""
     (N, U), D = y.shape, x.shape[1]
     total, width = panels.shape[0], NARROW_BYTES // panels.itemsize
-    x, y, keep = x.reshape(-1), y.reshape(-1), keep.reshape(-1)
+    x, y, keep, panels = x.reshape(-1), y.reshape(-1), keep.reshape(-1), panels.reshape(-1)
     values, w_at = aligned(NARROW_ROWS * (PLACES + 1), panels.dtype), np.empty(PLACES + 1, np.intp)
     row_at, out = np.empty(NARROW_ROWS, np.intp), aligned(total * NARROW_ROWS * width, panels.dtype)
     begin = draw(counter) * NARROW_ROWS
@@ -152,9 +156,8 @@ def _narrow_tasks(counter, x, rows, panels, bias, relu, keep, scale, y):
             last = min(first + PLACES, D)
             count = pack_narrow_rows(x, row_at, first, last, width, values, w_at)
             for p in range(total):
-                narrow_add(
-                    values, panels[p], 0, w_at, 0, count, out, p * NARROW_ROWS * width, width
-                )
+                at, panel = p * NARROW_ROWS * width, p * D * width
+                narrow_add(values, 0, panels, panel, w_at, 0, count, out, at, width)
         for p in range(total):
             first = p * width
             for r in range(min(NARROW_ROWS, N - begin)):
@@ -232,13 +235,14 @@ def _dx_tasks(counter, values, w_at, counts, kernel, dx, sums):
     U = kernel.shape[1]
     width = WIDTH_BYTES // sums.itemsize
     panel, out = aligned(U * width, sums.dtype), aligned(ROWS * width, sums.dtype)
-    flat = dx.reshape(-1)
+    flat, values, w_at, size = dx.reshape(-1), values.reshape(-1), w_at.reshape(-1), w_at.shape[1]
     task = draw(counter)
     while task * width < D:
         first = task * width
         pack_panel_transposed(kernel, first, width, panel)
         for t in range(counts.size):
-            packed_tile(values[t], panel, 0, w_at[t], 0, counts[t], out, 0, width)
+            j = t * size
+            packed_tile(values, 0, panel, 0, w_at, j, j + counts[t], out, 0, width)
             for r in range(min(ROWS, N - t * ROWS)):
                 at = (t * ROWS + r) * D + first
                 if first + width <= D:
@@ -283,16 +287,17 @@ def _dkernel_tasks(counter, x, rows, panels, dkernel):
     out, flat = aligned(ROWS * width, x.dtype), dkernel.reshape(-1)
     lanes = VECTOR_BYTES // x.itemsize
     values, w_at = np.empty(ROWS * N + ROWS + lanes, x.dtype), np.empty(N + 1, np.intp)
+    total, panels = panels.shape[0], panels.reshape(-1)
     task = draw(counter)
     while task * TILES_OF_A_TASK < tiles:
         for t in range(task * TILES_OF_A_TASK, min((task + 1) * TILES_OF_A_TASK, tiles)):
             count = pack_columns(x, rows, t * ROWS, width, values, w_at)
-            for p in range(panels.shape[0]):
-                at = t * ROWS * U + p * width
+            for p in range(total):
+                at, panel = t * ROWS * U + p * width, p * N * width
                 if (t + 1) * ROWS <= D and (p + 1) * width <= U:
-                    packed_tile(values, panels[p], 0, w_at, 0, count, flat, at, U)
+                    packed_tile(values, 0, panels, panel, w_at, 0, count, flat, at, U)
                     continue
-                packed_tile(values, panels[p], 0, w_at, 0, count, out, 0, width)
+                packed_tile(values, 0, panels, panel, w_at, 0, count, out, 0, width)
                 for r in range(min(ROWS, D - t * ROWS)):
                     for v in range(min(width, U - p * width)):
                         flat[at + r * U + v] = out[r * width + v]

@@ -50,7 +50,6 @@ def _draw(counters, seat, done, total):
 def _dense_tasks(counters, values, w_at, count, kernel, parts, bias, relu, z):
     """A task is a part of the columns, at least as many as a tile has."""
     U, lanes = z.size, BROAD * VECTOR_BYTES // kernel.itemsize
-    row_at, x_at = np.zeros(1, np.intp), every(1, count)
     # in memory of its own: a cache line that two threads write to goes back and forth between them
     sums, out, zero = aligned(U, z.dtype), aligned(lanes, z.dtype), z.dtype.type(0)
     seat, done = draw(counters[0]), 0
@@ -62,10 +61,10 @@ def _dense_tasks(counters, values, w_at, count, kernel, parts, bias, relu, z):
         for j in range(0, count, PIECE):
             last = min(j + PIECE, count)
             for u in range(begin, whole, lanes):
-                broad_add(values, row_at, 0, x_at, kernel, u, w_at, j, last, sums, u, 0)
+                broad_add(values, 0, kernel, u, w_at, j, last, sums, u, 0)
         if whole < end:  # a last tile, which does some columns once more
             first = end - lanes
-            broad_tile(values, row_at, 0, x_at, kernel, first, w_at, 0, count, out, 0, 0)
+            broad_tile(values, 0, kernel, first, w_at, 0, count, out, 0, 0)
             for u in range(whole, end):
                 sums[u] = out[u - first]
         for u in range(begin, end):

@@ -126,7 +126,7 @@ def make_interleave(rows: int) -> tuple[Callable[..., int], int]:
     done at once.
 
     It writes first and counts afterwards, so that nothing has to be guessed, and it writes whole
-    vectors; values has room for two places more.
+    vectors; values has room for one place more than there are.
     """
     n = 1 << (rows - 1).bit_length()
 

@@ -95,7 +95,7 @@ PIECE = 48  # terms of a sum
 
 
 def make_tile(
-    rows: int, vectors: int, vector_bytes: int, adds: bool = False
+    rows_of: dict[int, int], vector_bytes: int, adds: bool = False
 ) -> Callable[..., None]:
     """The tile as a function for compiled code, with its rows, vectors and their size fixed:
 
@@ -105,20 +105,9 @@ def make_tile(
     x, w, out             1-D arrays; w and out of one float type, x of the same or float32
     row_at, x_at, w_at    1-D intp
     out                   WIDTH numbers of each row are overwritten, or with `adds` added to
+    vectors               a tuple with as many entries as WIDTH has vectors: of so many, the tile
+                          has rows_of[...] rows
     """
-
-    @intrinsic
-    def tile(
-        typingctx: Any, x: Any, row_at: Any, row: Any, x_at: Any,
-        w: Any, w_from: Any, w_at: Any, first: Any, last: Any, out: Any, out_from: Any, step: Any,
-    ) -> Any:  # fmt: skip
-        return _tile(rows, vectors, vector_bytes, adds, x, row_at, x_at, w, w_at, out)
-
-    return tile  # type: ignore[no-any-return]
-
-
-def make_panel_tile(adds: bool = False) -> Callable[..., None]:
-    """The same for panels of so many vectors as the last argument has entries: WIDE or SLIM."""
 
     @intrinsic
     def tile(
@@ -126,31 +115,22 @@ def make_panel_tile(adds: bool = False) -> Callable[..., None]:
         w: Any, w_from: Any, w_at: Any, first: Any, last: Any, out: Any, out_from: Any, step: Any,
         vectors: Any,
     ) -> Any:  # fmt: skip
-        count = len(vectors)
-        rows = SLIM_ROWS if count == SLIM_VECTORS else ROWS
-        return _tile(rows, count, VECTOR_BYTES, adds, x, row_at, x_at, w, w_at, out, vectors)
+        i, count = types.intp, len(vectors)
+        one_type(w, out)
+        signature = types.void(x, row_at, i, x_at, w, i, w_at, i, i, out, i, i, vectors)
+
+        def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+            at = partial(pointer, context, b, signature, arguments)
+            emit_tile(
+                b, rows_of[count], count, vector_bytes, adds,
+                x=at(0), row_at=at(1, 2), x_at=at(3), w=at(4, 5), w_at=at(6),
+                first=arguments[7], last=arguments[8], out=at(9, 10), out_step=arguments[11],
+            )  # fmt: skip
+            return context.get_dummy_value()
+
+        return signature, emit
 
     return tile  # type: ignore[no-any-return]
-
-
-def _tile(
-    rows: int, vectors: int, vector_bytes: int, adds: bool,
-    x: Any, row_at: Any, x_at: Any, w: Any, w_at: Any, out: Any, *more: Any,
-) -> tuple[Any, Callable[..., Any]]:  # fmt: skip
-    """What an intrinsic gives back: its signature, and what writes its instructions."""
-    i = types.intp
-    one_type(w, out)
-
-    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        at = partial(pointer, context, b, signature, arguments)
-        emit_tile(
-            b, rows, vectors, vector_bytes, adds,
-            x=at(0), row_at=at(1, 2), x_at=at(3), w=at(4, 5), w_at=at(6),
-            first=arguments[7], last=arguments[8], out=at(9, 10), out_step=arguments[11],
-        )  # fmt: skip
-        return context.get_dummy_value()
-
-    return types.void(x, row_at, i, x_at, w, i, w_at, i, i, out, i, i, *more), emit
 
 
 def make_packed_tile(
@@ -159,24 +139,24 @@ def make_packed_tile(
     """The tile for numbers of x that lie in the order in which it reads them (packing.py):
 
     out[out_from + r * step + v] = sum over first <= j < last of
-        x[j * rows + r] * w[w_from + w_at[j] + v]
+        x[x_from + j * rows + r] * w[w_from + w_at[j] + v]
     """
 
     @intrinsic
     def packed_tile(
-        typingctx: Any, x: Any, w: Any, w_from: Any, w_at: Any, first: Any, last: Any,
-        out: Any, out_from: Any, step: Any,
+        typingctx: Any, x: Any, x_from: Any, w: Any, w_from: Any, w_at: Any,
+        first: Any, last: Any, out: Any, out_from: Any, step: Any,
     ) -> Any:  # fmt: skip
         i = types.intp
         one_type(w, out)
-        signature = types.void(x, w, i, w_at, i, i, out, i, i)
+        signature = types.void(x, i, w, i, w_at, i, i, out, i, i)
 
         def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
             at = partial(pointer, context, b, signature, arguments)
             emit_tile(
                 b, rows, vectors, vector_bytes, adds,
-                x=at(0), w=at(1, 2), w_at=at(3),
-                first=arguments[4], last=arguments[5], out=at(6, 7), out_step=arguments[8],
+                x=at(0, 1), w=at(2, 3), w_at=at(4),
+                first=arguments[5], last=arguments[6], out=at(7, 8), out_step=arguments[9],
             )  # fmt: skip
             return context.get_dummy_value()
 
@@ -362,11 +342,12 @@ def vectors_for(columns: int, dtype: Any) -> tuple[int, ...]:
     return SLIM if slim < wide else WIDE
 
 
-tile = make_panel_tile()
-tile_add = make_panel_tile(adds=True)
+ROWS_OF = {SLIM_VECTORS: SLIM_ROWS, VECTORS: ROWS}
+tile = make_tile(ROWS_OF, VECTOR_BYTES)
+tile_add = make_tile(ROWS_OF, VECTOR_BYTES, adds=True)
 narrow_add = make_packed_tile(NARROW_ROWS, NARROW_VECTORS, VECTOR_BYTES, adds=True)
 packed_tile = make_packed_tile(ROWS, VECTORS, VECTOR_BYTES)
-broad_tile = make_tile(1, BROAD, VECTOR_BYTES)
-broad_add = make_tile(1, BROAD, VECTOR_BYTES, adds=True)
-long_add = make_tile(1, LONG, VECTOR_BYTES, adds=True)
-short_add = make_tile(1, LONG // 2, VECTOR_BYTES, adds=True)
+broad_tile = make_packed_tile(1, BROAD, VECTOR_BYTES)
+broad_add = make_packed_tile(1, BROAD, VECTOR_BYTES, adds=True)
+long_add = make_packed_tile(1, LONG, VECTOR_BYTES, adds=True)
+short_add = make_packed_tile(1, LONG // 2, VECTOR_BYTES, adds=True)
