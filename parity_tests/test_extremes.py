@@ -98,15 +98,14 @@ def test_a_layer_whose_logits_are_that_large(keras, dtype, kind, activation):
             np.errstate(under="ignore"),
         ):  # fmt: skip
             mine = one_step(scratchnet, kind, activation, dtype)
-        for what, ours, other, answer in zip(
-            ("output", "loss", "weights"), mine, theirs, exact, strict=True
-        ):
-            # a weight is the sum of 1331 large gradients: Keras's own error may be the larger part
-            away = np.abs(other - answer).max()
-            assert np.abs(ours - answer).max() <= max(
-                2 * away, BARS[dtype] * np.abs(answer).max()
-            ), f"{engine}, {what}"
-            assert ours.dtype == other.dtype == dtype, what
+        for what, ours, other in zip(("output", "loss"), mine, theirs, strict=False):
+            assert_close(ours, other, dtype, f"{engine}, {what}")
+        # A weight is the sum of 1331 large gradients, and float32 of Keras's own is off by more
+        # than the bar on a processor with AVX-512: so the exact answer is what both are held to.
+        ours, other, answer = mine[2], theirs[2], exact[2]
+        allowed = BARS[dtype] * np.abs(answer).max()
+        assert ours.dtype == other.dtype == dtype
+        assert np.abs(ours - answer).max() <= max(2 * np.abs(other - answer).max(), allowed), engine
 
 
 def one_step(k, kind, activation, dtype):

@@ -17,10 +17,10 @@ import numpy as np
 from scratchnet.engines.fused.cells import ALL, DEAD, GROUP, equals, leave, lowest, spread
 from scratchnet.engines.fused.packing import (
     aligned,
+    aligned_rows,
     copy_row,
     every,
     pack_panels,
-    rows_of,
     width_of,
 )
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
@@ -28,6 +28,7 @@ from scratchnet.engines.fused.tile import (
     LONG,
     VECTOR_BYTES,
     long_add,
+    rows_of,
     short_add,
     tile,
     tile_add,
@@ -143,7 +144,7 @@ def _forward_tasks(
     N, K = rows.size, kernel.shape[0]
     width, height = width_of(vectors, x), rows_of(vectors)
     total, mine = bias.size // width, 1 if panels.size == 0 else 0
-    own = aligned(mine * K * width, x.dtype).reshape(mine, K * width)
+    own = aligned_rows(mine, K * width, x.dtype)
     starts, taps, per_cell = windows.starts, windows.taps, windows.per_cell
     cells = starts.size // per_cell
     room = np.zeros(images * windows.room, x.dtype)
@@ -199,7 +200,7 @@ def conv_forward(x, rows, windows, kernel, bias, relu, y, argmax, vectors, worke
     whole = bias_of_panels(bias, width)
     alone = rows.size <= images  # then the panels are the tasks
     packed = 0 if alone else total
-    panels = aligned(packed * K * width, x.dtype).reshape(packed, K * width)
+    panels = aligned_rows(packed, K * width, x.dtype)
     counters = np.zeros((2, 8), np.intp)
     if not alone:
         share(workers, _panel_tasks, (counters[0], kernel, panels, vectors))
@@ -397,7 +398,7 @@ def pooled_backward(x, rows, windows, dy, argmax, kernel, dkernel, dbias, dx, wo
     row_step = (length + half - 1) // half * half  # a row of the window with room for whole vectors
     blocks = min(BLOCKS, rows.size)
     size = F * windows.R * row_step
-    partial = aligned(blocks * size, x.dtype).reshape(blocks, size)
+    partial = aligned_rows(blocks, size, x.dtype)
     partial_bias = np.empty((blocks, F), np.float64)
     # row by row of the window, and in it the weights of one filter side by side
     slack = 2 * half
@@ -531,7 +532,7 @@ def conv_backward(x, rows, windows, dz, argmax, dkernel, dbias, vectors, workers
     """
     K, F = dkernel.shape
     blocks = min(BLOCKS, rows.size)
-    partial = aligned(blocks * K * F, x.dtype).reshape(blocks, K * F)
+    partial = aligned_rows(blocks, K * F, x.dtype)
     partial_bias = np.empty((blocks, F), np.float64)
     counters = np.zeros((2, 8), np.intp)
     share(
@@ -601,7 +602,7 @@ def conv_dx(dz, P, Q, back, kernel, dx, vectors, workers):
     T, C, F = kernel.shape
     width = width_of(vectors, dz)
     total = (C + width - 1) // width
-    panels = aligned(total * T * F * width, dz.dtype).reshape(total, T * F * width)
+    panels = aligned_rows(total, T * F * width, dz.dtype)
     counters = np.zeros((2, 8), np.intp)
     share(workers, _turned_panel_tasks, (counters[0], kernel, panels, width))
     share(workers, _dx_tasks, (counters[1], dz, P, Q, back, panels, dx, C, vectors))

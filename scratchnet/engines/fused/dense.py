@@ -11,11 +11,14 @@ own (`_narrow`); a prediction of a few rows has kernels of its own (few_rows.py)
 Which kernel a product takes is decided in Python, so that nothing is compiled that is not needed.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from scratchnet.engines.fused.cells import gate_row, leave_row, leave_row_dropped
 from scratchnet.engines.fused.packing import (
     aligned,
+    aligned_rows,
     copy_row,
     every,
     pack_columns,
@@ -37,7 +40,7 @@ from scratchnet.engines.fused.tile import (
     packed_tile,
 )
 
-__all__ = ["NARROW", "dense_backward", "dense_dx", "dense_forward"]
+__all__ = ["NARROW", "dense_backward", "dense_dx", "dense_forward", "nothing"]
 
 TILES_OF_A_TASK = 8  # of the rows of dkernel
 NARROW = 16  # units, and fewer
@@ -45,7 +48,12 @@ PANELS_OF_A_TASK = 4  # of the kernel, at most
 FEW_PANELS = 8  # fewer are packed at once, and the rows under them cut into parts
 PARTS = 4
 PLACES = 128  # of a narrow layer that are packed at a time
-EMPTY = {kind: np.empty((0, 0), kind) for kind in "fd"}  # as panels, no panels
+
+
+@lru_cache(maxsize=16)
+def nothing(ndim, kind):
+    """An array that says "none" to a kernel, of the type with this letter."""
+    return np.empty((0,) * ndim, kind)
 
 
 @tasks
@@ -87,7 +95,7 @@ def _forward_tasks(counter, values, w_at, counts, kernel, panels, bias, relu, ke
     together = 1 if few else max(1, min(PANELS_OF_A_TASK, total // FEW_PANELS))
     parts = max(1, min(tiles, PARTS)) if few else 1
     own = 0 if few else together
-    packed = aligned(own * D * width, panels.dtype).reshape(own, D * width)
+    packed = aligned_rows(own, D * width, panels.dtype)
     out = aligned(ROWS * width, panels.dtype)
     flat, flat_keep = y.reshape(-1), keep.reshape(-1)
     # the tile is told where in these to begin: a slice for each would be counted by all threads
@@ -129,7 +137,7 @@ def _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, sums):
     width = WIDTH_BYTES // sums.itemsize
     total = (U + width - 1) // width
     few = total if total < FEW_PANELS else 0
-    panels = aligned(few * D * width, sums.dtype).reshape(few, D * width)
+    panels = aligned_rows(few, D * width, sums.dtype)
     counters = np.zeros((2, 8), np.intp)
     share(workers, _pack_tasks, (counters[0], x, rows, width, values, w_at, counts, kernel, panels))
     share(
@@ -172,7 +180,7 @@ def _narrow(x, rows, kernel, bias, relu, keep, scale, y, workers):
     D, U = kernel.shape
     width = NARROW_BYTES // 8
     total = (U + width - 1) // width
-    panels = aligned(total * D * width, np.float64).reshape(total, D * width)
+    panels = aligned_rows(total, D * width, np.float64)
     for p in range(panels.shape[0]):
         pack_panels(kernel, p * width, panels[p : p + 1], WIDE)
     counter = np.zeros(8, np.intp)
@@ -191,7 +199,7 @@ def dense_forward(x, rows, kernel, bias, relu, keep, scale, y, workers):
     if kernel.shape[1] <= NARROW:
         _narrow(x, rows, kernel, bias, relu, keep, scale, y, workers)
         return
-    sums = EMPTY["d" if rows.size <= ROWS else x.dtype.char]
+    sums = nothing(2, "d" if rows.size <= ROWS else x.dtype.char)
     _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, sums)
 
 
@@ -275,7 +283,7 @@ def dense_dx(dz, kernel, dx, workers):
 
     dz (N, U)   kernel (D, U)   dx (N, D), overwritten   sums in float64 for few rows
     """
-    _dx(dz, kernel, dx, workers, EMPTY["d" if len(dz) <= ROWS else dz.dtype.char])
+    _dx(dz, kernel, dx, workers, nothing(2, "d" if len(dz) <= ROWS else dz.dtype.char))
 
 
 @tasks
@@ -310,7 +318,7 @@ def _backward(x, rows, dy, y, scale, dz, dkernel, dbias, workers):
     N, U = dz.shape
     width = WIDTH_BYTES // x.itemsize
     total = (U + width - 1) // width
-    panels = aligned(total * N * width, x.dtype).reshape(total, N * width)
+    panels = aligned_rows(total, N * width, x.dtype)
     counters = np.zeros((2, 8), np.intp)
     share(workers, _dz_tasks, (counters[0], dy, y, scale, dz, panels, dbias))
     share(workers, _dkernel_tasks, (counters[1], x, rows, panels, dkernel))

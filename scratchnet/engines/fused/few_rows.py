@@ -12,7 +12,7 @@ call.
 import numpy as np
 
 from scratchnet.engines.fused.convolution import bias_of_panels, enter, leave_windows
-from scratchnet.engines.fused.packing import aligned, every, pack_panels, rows_of, width_of
+from scratchnet.engines.fused.packing import aligned, aligned_rows, every, pack_panels, width_of
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
     BROAD,
@@ -20,6 +20,7 @@ from scratchnet.engines.fused.tile import (
     VECTOR_BYTES,
     broad_add,
     broad_tile,
+    rows_of,
     tile,
 )
 
@@ -123,7 +124,7 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y, vector
     few = rows.size * starts.size <= FEW_TILES * height
     direct = F == width or (F % width == 0 and few)
     own = 0 if direct else 1
-    panels = aligned(own * K * width, x.dtype).reshape(own, K * width)
+    panels = aligned_rows(own, K * width, x.dtype)
     w_at = every(F if direct else width, K)
     room = np.zeros(windows.room if padded else 0, x.dtype)
     block = aligned(max((cells + parts - 1) // parts * per_cell, height) * width, x.dtype)

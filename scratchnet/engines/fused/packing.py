@@ -26,8 +26,6 @@ from scratchnet.engines.fused.threads import inner
 from scratchnet.engines.fused.tile import (
     NARROW_ROWS,
     ROWS,
-    SLIM_ROWS,
-    SLIM_VECTORS,
     VECTOR_BYTES,
     Vectors,
     number_bytes,
@@ -38,6 +36,7 @@ from scratchnet.utils.memory import LINE
 
 __all__ = [
     "aligned",
+    "aligned_rows",
     "copy_row",
     "every",
     "pack_columns",
@@ -46,7 +45,6 @@ __all__ = [
     "pack_panels",
     "pack_rows",
     "places_of",
-    "rows_of",
     "width_of",
 ]
 
@@ -71,15 +69,15 @@ def aligned(size, dtype):
 
 
 @inner
-def width_of(vectors, numbers):
-    """Columns of a panel of so many vectors (WIDE or SLIM, tile.py) for numbers of this type."""
-    return len(vectors) * VECTOR_BYTES // numbers.itemsize
+def aligned_rows(count, size, dtype):
+    """The same for an array of two axes."""
+    return aligned(count * size, dtype).reshape(count, size)
 
 
 @inner
-def rows_of(vectors):
-    """Rows of the tile for these panels."""
-    return SLIM_ROWS if len(vectors) == SLIM_VECTORS else ROWS
+def width_of(vectors, numbers):
+    """Columns of a panel of so many vectors (WIDE or SLIM, tile.py) for numbers of this type."""
+    return len(vectors) * VECTOR_BYTES // numbers.itemsize
 
 
 @intrinsic
@@ -193,10 +191,6 @@ def make_interleave(rows: int) -> tuple[Callable[..., int], int]:
     return interleave, n
 
 
-_interleave, _AT_ONCE = make_interleave(ROWS)
-_interleave_narrow, _NARROW_AT_ONCE = make_interleave(NARROW_ROWS)
-
-
 @inner
 def _pack_rest(x, row_at, first, last, width, values, w_at, count):
     """The same, number by number; `count` places are packed already."""
@@ -219,24 +213,26 @@ def places_of(rows, first, D, row_at):
         row_at[r] = rows[min(first + r, rows.size - 1)] * D
 
 
-@inner
-def pack_rows(x, row_at, first, last, width, values, w_at):
-    """Interleave the places from first to last of ROWS rows, without those where all are zero.
+def make_pack(rows: int) -> Callable[..., int]:
+    """A function for compiled code that packs so many rows: their places from first to last,
+    without those where all are zero.
 
-    x 1-D   row_at (ROWS,) where in it each row begins   values (ROWS * n,), w_at (n,) overwritten
+    x 1-D   row_at (rows,) where in it each row begins   values (rows * n,), w_at (n,) overwritten
     n = last - first + 1   returns how many places are left
     """
-    whole = first + (last - first) // _AT_ONCE * _AT_ONCE
-    count = _interleave(x, row_at, first, whole, width, values, w_at)
-    return _pack_rest(x, row_at, whole, last, width, values, w_at, count)
+    interleave, at_once = make_interleave(rows)
+
+    @inner
+    def pack(x, row_at, first, last, width, values, w_at):
+        whole = first + (last - first) // at_once * at_once
+        count = interleave(x, row_at, first, whole, width, values, w_at)
+        return _pack_rest(x, row_at, whole, last, width, values, w_at, count)
+
+    return pack  # type: ignore[no-any-return]
 
 
-@inner
-def pack_narrow_rows(x, row_at, first, last, width, values, w_at):
-    """The same for NARROW_ROWS rows."""
-    whole = first + (last - first) // _NARROW_AT_ONCE * _NARROW_AT_ONCE
-    count = _interleave_narrow(x, row_at, first, whole, width, values, w_at)
-    return _pack_rest(x, row_at, whole, last, width, values, w_at, count)
+pack_rows = make_pack(ROWS)
+pack_narrow_rows = make_pack(NARROW_ROWS)
 
 
 @intrinsic

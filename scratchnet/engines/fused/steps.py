@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from scratchnet.activations import relu, softmax
 from scratchnet.engines.fused import convolution, dense, loss
+from scratchnet.engines.fused.dense import nothing
 from scratchnet.engines.fused.elementwise import relu_backward
 from scratchnet.engines.fused.exponential import EXP_WORK
 from scratchnet.engines.fused.threads import workers_for
@@ -169,7 +170,7 @@ class DenseStep(Step):
         """
         z = self.saved.y
         dz = np.empty_like(z)
-        y = self.probabilities if self.softmax else _nothing(2, z.dtype.char)
+        y = self.probabilities if self.softmax else nothing(2, z.dtype.char)
         value = loss.softmax_crossentropy(z, y_true, factor, y, dz)
         return float(z.dtype.type(value)), dz
 
@@ -185,14 +186,14 @@ class DenseStep(Step):
         """From dz, where the activation is behind us, or the loss starts from the logits."""
         dz, shape = self.own(dz), self.saved.y.shape
         dz = dz if dz.shape == shape else dz.reshape(shape)
-        return self._backward(dz, _nothing(2, dz.dtype.char), dz, needs_dx)
+        return self._backward(dz, nothing(2, dz.dtype.char), dz, needs_dx)
 
     def _backward(self, dy: Array, y: Array, dz: Array, needs_dx: bool) -> Array | None:
         kept, grads = self.saved, self.dense.grads
         kernel = self.own(self.dense.params["kernel"])
         (N, U), D, kind = dz.shape, len(kernel), dz.dtype
-        dx = self.array("dx", (N, D), kind) if needs_dx else _nothing(2, kind.char)
-        dbias = grads["bias"] if self.dense.use_bias else _nothing(1, kind.char)
+        dx = self.array("dx", (N, D), kind) if needs_dx else nothing(2, kind.char)
+        dbias = grads["bias"] if self.dense.use_bias else nothing(1, kind.char)
         dense.dense_backward(
             kept.x, kept.rows, dy, y, kind.type(kept.scale), dz, kernel, grads["kernel"], dbias, dx,
             workers_for(2 * N * D * U),
@@ -276,8 +277,8 @@ class ConvStep(Step):
         kernel, kind, N = self.own(conv.params["kernel"]), dy.dtype, len(dy)
         taps = kernel.reshape(-1, kernel.shape[-1])
         dkernel = conv.grads["kernel"].reshape(taps.shape)
-        dbias = conv.grads["bias"] if conv.use_bias else _nothing(1, kind.char)
-        dx = _nothing(2, kind.char)
+        dbias = conv.grads["bias"] if conv.use_bias else nothing(1, kind.char)
+        dx = nothing(2, kind.char)
         if needs_dx:
             dx = self.array("dx", (N, kept.x.shape[1]), kind)
         dy = dy.reshape(kept.y.shape)
@@ -346,12 +347,6 @@ class ConvSaved(NamedTuple):
 
 NO_MASK: Array = np.empty((0, 0), np.uint8)
 NO_ARGMAX: Array = np.empty((0, 0, 0), np.uint8)
-
-
-@lru_cache(maxsize=16)
-def _nothing(ndim: int, kind: str) -> Array:
-    """An array that says "none" to a kernel."""
-    return np.empty((0,) * ndim, kind)
 
 
 @lru_cache(maxsize=16)

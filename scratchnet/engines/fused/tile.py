@@ -24,7 +24,7 @@ into AVX-512, AVX2, NEON or, where there is nothing of the kind, into plain inst
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -43,8 +43,6 @@ __all__ = [
     "PIECE",
     "ROWS",
     "SLIM",
-    "SLIM_ROWS",
-    "SLIM_VECTORS",
     "VECTOR_BYTES",
     "WIDE",
     "WIDTH_BYTES",
@@ -56,6 +54,7 @@ __all__ = [
     "one_type",
     "packed_tile",
     "pointer",
+    "rows_of",
     "short_add",
     "simd",
     "tile",
@@ -333,6 +332,20 @@ def emit_tile(
     b.position_at_end(done)
 
 
+ROWS_OF = {SLIM_VECTORS: SLIM_ROWS, VECTORS: ROWS}
+
+
+@intrinsic
+def rows_of(typingctx: Any, vectors: Any) -> Any:
+    """Rows of the tile for panels of these vectors: WIDE or SLIM."""
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return context.get_constant(types.intp, ROWS_OF[len(vectors)])
+
+    return types.intp(vectors), emit
+
+
+@cache
 def vectors_for(columns: int, dtype: Any) -> tuple[int, ...]:
     """WIDE or SLIM: the panels that compute fewer numbers that nobody wants."""
     slim, wide = (
@@ -342,7 +355,6 @@ def vectors_for(columns: int, dtype: Any) -> tuple[int, ...]:
     return SLIM if slim < wide else WIDE
 
 
-ROWS_OF = {SLIM_VECTORS: SLIM_ROWS, VECTORS: ROWS}
 tile = make_tile(ROWS_OF, VECTOR_BYTES)
 tile_add = make_tile(ROWS_OF, VECTOR_BYTES, adds=True)
 narrow_add = make_packed_tile(NARROW_ROWS, NARROW_VECTORS, VECTOR_BYTES, adds=True)
