@@ -18,8 +18,6 @@ from scratchnet.engines.fused.cells import (
 )
 from scratchnet.engines.fused.loss import softmax, softmax_crossentropy
 from scratchnet.engines.fused.tile import (
-    NARROW_BYTES,
-    NARROW_ROWS,
     ROWS,
     SLIM,
     VECTOR_BYTES,
@@ -43,11 +41,6 @@ def columns_of(x, rows, first, width, values, w_at):
 
 
 @numba.njit
-def narrow_rows_of(x, row_at, first, last, width, values, w_at):
-    return packing.pack_narrow_rows(x, row_at, first, last, width, values, w_at)
-
-
-@numba.njit
 def places_of(rows, first, D, row_at):
     packing.places_of(rows, first, D, row_at)
 
@@ -55,6 +48,11 @@ def places_of(rows, first, D, row_at):
 @numba.njit
 def panels_of(w, first, panels, vectors):
     packing.pack_panels(w, first, panels, vectors)
+
+
+@numba.njit
+def moved(source, source_from, target, target_from, count):
+    packing.move(source, source_from, target, target_from, count)
 
 
 @numba.njit
@@ -103,32 +101,27 @@ def sparse(rng, shape, dtype):
 # ------------------------------------------------------------------ packing
 
 
-# each with its rows, and the types of x and of what is packed
-PACKS = [(rows_of, ROWS, dtype, dtype) for dtype in DTYPES]
-PACKS += [(narrow_rows_of, NARROW_ROWS, dtype, "float64") for dtype in DTYPES]
-
-
-@pytest.mark.parametrize(("pack", "height", "of", "to"), PACKS)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("D", [1, 2, 17, 100])
 @pytest.mark.parametrize("n", [1, 2, 5, 13])
-def test_rows_are_packed_without_the_places_where_all_are_zero(n, D, pack, height, of, to):
+def test_rows_are_packed_without_the_places_where_all_are_zero(n, D, dtype):
     rng = np.random.default_rng(D)
-    x = sparse(rng, (n + 5, D), of)
+    x = sparse(rng, (n + 5, D), dtype)
     rows, width = rng.permutation(n + 5)[:n], 16
-    row_at = np.empty(height, np.intp)
-    for first in range(0, n, height):
+    row_at = np.empty(ROWS, np.intp)
+    for first in range(0, n, ROWS):
         places_of(rows, first, D, row_at)
-        ours = x[rows[np.minimum(first + np.arange(height), n - 1)]]
+        ours = x[rows[np.minimum(first + np.arange(ROWS), n - 1)]]
         for begin, end in ((0, D), (D // 3, D), (0, D // 2), (D // 3, D // 3)):
             places = end - begin
-            values, w_at = np.full(height * (places + 1) + 8, REST, to), np.full(places + 9, REST)
-            count = pack(x.reshape(-1), row_at, begin, end, width, values, w_at)
+            values, w_at = np.full(ROWS * (places + 1) + 8, REST, dtype), np.full(places + 9, REST)
+            count = rows_of(x.reshape(-1), row_at, begin, end, width, values, w_at)
             there = begin + np.flatnonzero((ours[:, begin:end] != 0).any(axis=0))
             assert count == len(there)
             np.testing.assert_array_equal(w_at[:count], there * width)
-            packed = values[: count * height].reshape(count, height)
+            packed = values[: count * ROWS].reshape(count, ROWS)
             np.testing.assert_array_equal(packed, ours[:, there].T)
-            assert (values[height * (places + 1) :] == REST).all(), "it wrote behind the end"
+            assert (values[ROWS * (places + 1) :] == REST).all(), "it wrote behind the end"
             assert (w_at[places + 1 :] == REST).all(), "it wrote behind the end"
 
 
@@ -161,9 +154,6 @@ def test_a_number_that_is_none_is_not_left_out(dtype):
     flat, at = x.reshape(-1), np.arange(ROWS) * 64
     assert rows_of(flat, at, 0, 64, 1, values, w_at) == 1
     assert w_at[0] == 3
-    values = np.empty(NARROW_ROWS * 65)
-    assert narrow_rows_of(flat, np.resize(at, NARROW_ROWS), 0, 64, 7, values, w_at) == 1
-    assert w_at[0] == 21
     values, w_at = np.empty(ROWS * ROWS + 64, dtype), np.empty(ROWS + 1, np.intp)
     assert columns_of(x, np.arange(ROWS), 0, 1, values, w_at) == 1
     assert w_at[0] == 1
@@ -198,6 +188,16 @@ def test_a_turned_panel_holds_rows_as_columns(U, D, of, to):
         np.testing.assert_array_equal(panel.reshape(U, width), wanted)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("count", [0, 1, 7, 100])
+def test_numbers_are_moved(count, dtype):
+    source, target = np.arange(200, dtype=dtype), np.full(count + 20, REST, dtype)
+    moved(source, 3, target, 5, count)
+    np.testing.assert_array_equal(target[5 : 5 + count], source[3 : 3 + count])
+    assert (target[:5] == REST).all()
+    assert (target[5 + count :] == REST).all()
+
+
 def test_a_tile_of_float64_takes_float32_on_its_left():
     run = make_tile({1: 2}, 32)
 
@@ -210,7 +210,6 @@ def test_a_tile_of_float64_takes_float32_on_its_left():
     out = np.empty((2, 4))
     tile(x.ravel(), np.array([0, 50]), np.arange(50), w.ravel(), np.arange(50) * 4, 50, out.ravel())
     np.testing.assert_allclose(out, x.astype("float64") @ w, rtol=1e-13)
-    assert NARROW_BYTES % 8 == 0
 
 
 # ------------------------------------------------------------------ out of a tile, and back

@@ -7,7 +7,10 @@ import pytest
 
 from scratchnet.engines import engine
 from scratchnet.engines.fused import steps, threads
+from scratchnet.engines.fused.convolution import BLOCKS, FEW_BLOCKS, PARTIAL_BYTES
+from scratchnet.engines.fused.dense import TILES
 from scratchnet.engines.fused.steps import ConvStep, DenseStep, PlainStep, every_row
+from scratchnet.engines.fused.tile import ROWS
 from scratchnet.engines.threads import set_num_threads
 from scratchnet.layers import BatchNormalization, Conv2D, Dense, Dropout, MaxPooling2D
 from scratchnet.registry import deserialize, serialize
@@ -15,6 +18,7 @@ from scratchnet.registry import deserialize, serialize
 DTYPES = ("float32", "float64")
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}  # of the largest number of an array
 BATCHES = (1, 2, 5, 7, 33)
+MANY_ROWS = TILES * ROWS + 3  # more than wait at once under a panel of a dense layer
 
 
 def random(rng, *shape):
@@ -142,6 +146,15 @@ def test_dense_step_is_its_layers(D, U, options, n, dtype):
     step = DenseStep([Dense(U, dtype=dtype, **options)])
     assert_step(step, (D,), n, dtype, random, needs_dx=n != 5)
     step = DenseStep([Dense(U, dtype=dtype, **options)])
+    assert_step(step, (D,), n, dtype, few_values, exact=True)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("n", "D", "U"), [(7, 900, 40), (7, 900, 700), (MANY_ROWS, 20, 40), (MANY_ROWS, 20, 700)]
+)
+def test_dense_step_of_long_sums_and_many_rows_is_its_layers(n, D, U, dtype):
+    step = DenseStep([Dense(U, activation="relu", dtype=dtype)])
     assert_step(step, (D,), n, dtype, few_values, exact=True)
 
 
@@ -344,6 +357,14 @@ def test_the_first_of_equal_windows_takes_the_gradient(value, activation, dtype,
         wanted[::2, ::2] = 6
     np.testing.assert_array_equal(dx[0, :, :, 0], wanted)
     assert conv.grads["bias"].tolist() == [wanted.sum() / 3] * 3
+
+
+@pytest.mark.parametrize("pool", [2, None])
+def test_a_large_kernel_has_few_partial_sums(pool):
+    C, F, n = 64, 64, 2 * FEW_BLOCKS + 1  # more images than it has
+    assert BLOCKS * 9 * C * F * 4 > PARTIAL_BYTES
+    step = conv_step((4, 5, C), F, {"kernel_size": 3, "activation": "relu"}, pool, "float32")
+    assert_step(step, (4, 5, C), n, "float32", few_values, exact=True)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

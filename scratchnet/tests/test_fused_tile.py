@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from scratchnet.engines.fused import tile as tiles
-from scratchnet.engines.fused.cells import DEAD, leave, spread
+from scratchnet.engines.fused.cells import DEAD, leave, leave_largest, spread
 from scratchnet.engines.fused.tile import (
     BROAD,
     LONG,
-    NARROW_SHAPES,
     PIECE,
+    REGISTERS,
     SHAPES,
     SLIM,
     SLIM_SHAPES,
@@ -28,7 +28,6 @@ COUNTS = (0, 1, 2, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 5)
 KINDS = {
     **{name: (rows, vectors, size) for name, (size, rows, vectors) in SHAPES.items()},
     **{f"{name} slim": (*SLIM_SHAPES[name], SHAPES[name][0]) for name in SHAPES},
-    **{f"{name} narrow": (*NARROW_SHAPES[name], SHAPES[name][0]) for name in SHAPES},
     "broad": (1, BROAD, VECTOR_BYTES),
     "long": (1, LONG, VECTOR_BYTES),
     "short": (1, LONG // 2, VECTOR_BYTES),
@@ -131,7 +130,7 @@ def test_long_sums_are_cut_into_pieces(kind):
 # ------------------------------------------------------------------ numbers in order
 
 
-PACKED = ("AVX2", "AVX-512", "AVX-512 narrow", "broad", "long", "short")
+PACKED = ("AVX2", "AVX-512", "broad", "long", "short")
 
 
 @pytest.fixture(scope="module", params=[(k, a) for k in PACKED for a in (False, True)], ids=str)
@@ -220,9 +219,8 @@ def test_shape_is_chosen_by_the_features(features, name, monkeypatch):
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_sums_fit_the_registers(name):
-    registers = 32 if name in ("AVX-512", "NEON") else 16
-    for rows, vectors in (SHAPES[name][1:], SLIM_SHAPES[name], NARROW_SHAPES[name]):
-        assert rows * vectors + vectors + 1 <= registers
+    for rows, vectors in (SHAPES[name][1:], SLIM_SHAPES[name]):
+        assert rows * vectors + vectors + 1 <= REGISTERS[name]
 
 
 # ------------------------------------------------------------------ one cell of a pooling
@@ -235,6 +233,11 @@ def run_leave(
     leave(
         block, block_from, per_cell, bias, bias_from, relu, y, y_from, argmax, argmax_from, vectors
     )
+
+
+@numba.njit
+def run_leave_largest(block, block_from, per_cell, bias, bias_from, relu, y, y_from, vectors):
+    leave_largest(block, block_from, per_cell, bias, bias_from, relu, y, y_from, vectors)
 
 
 @numba.njit
@@ -277,6 +280,10 @@ def leave_of(windows, bias, relu, vectors):
     biases[2 : 2 + width] = bias
     y, argmax = np.full(width + 40, 77, bias.dtype), np.full(width + 90, 77, np.uint8)
     run_leave(block, 5, per_cell, biases, 2, relu, y, 9, argmax, 6, vectors)
+    largest = np.full_like(y, 77)  # the same without asking which it was
+    run_leave_largest(block, 5, per_cell, biases, 2, relu, largest, 9, vectors)
+    np.testing.assert_array_equal(largest, y)
+    np.testing.assert_array_equal(np.signbit(largest), np.signbit(y))
     for array, at in ((y, 9), (argmax, 6)):
         assert (array[:at] == 77).all()
         assert (array[at + width :] == 77).all()

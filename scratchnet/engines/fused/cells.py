@@ -21,8 +21,10 @@ __all__ = [
     "equals",
     "gate_row",
     "leave",
+    "leave_largest",
     "leave_row",
     "leave_row_dropped",
+    "leave_some",
     "lowest",
     "spread",
 ]
@@ -46,63 +48,88 @@ def leave(
     """
     i = types.intp
     signature = types.void(block, i, i, bias, i, types.boolean, y, i, argmax, i, vectors)
-    count = len(vectors)
 
     def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        at = partial(pointer, context, b, signature, arguments)
-        block, bias, y, argmax = at(0, 1), at(3, 4), at(6, 7), at(8, 9)
-        per_cell, relu = arguments[2], b.trunc(arguments[5], ir.IntType(1))
-        lanes = Vectors(b, block.type.pointee, VECTOR_BYTES)
-        places = ir.VectorType(ir.IntType(8 * lanes.bytes), lanes.lanes)
-        small = ir.VectorType(ir.IntType(8), lanes.lanes)
-        index = per_cell.type
-        biases = [lanes.load(bias, v) for v in range(count)]
-        first = [b.fadd(lanes.load(block, v), biases[v]) for v in range(count)]
-        before = b.basic_block
-        step, after = b.append_basic_block("window"), b.append_basic_block("largest")
-        b.cbranch(b.icmp_signed("<", ir.Constant(index, 1), per_cell), step, after)
-
-        b.position_at_end(step)
-        a = b.phi(index)
-        best, which = [b.phi(lanes.type) for _ in first], [b.phi(places) for _ in first]
-        row = b.gep(block, [b.mul(a, ir.Constant(index, count * lanes.lanes))])
-        place = lanes.repeat(b.trunc(a, places.element) if lanes.bytes < 8 else a)
-        new_best, new_which = [], []
-        for v in range(count):
-            z = b.fadd(lanes.load(row, v), biases[v])
-            larger = b.fcmp_ordered(">", z, best[v])
-            new_best.append(b.select(larger, z, best[v]))
-            new_which.append(b.select(larger, place, which[v]))
-        following = b.add(a, ir.Constant(index, 1))
-        none = ir.Constant(places, [0] * lanes.lanes)
-        a.add_incoming(ir.Constant(index, 1), before)
-        a.add_incoming(following, step)
-        for v in range(count):
-            best[v].add_incoming(first[v], before)
-            best[v].add_incoming(new_best[v], step)
-            which[v].add_incoming(none, before)
-            which[v].add_incoming(new_which[v], step)
-        b.cbranch(b.icmp_signed("<", following, per_cell), step, after)
-
-        b.position_at_end(after)
-        for v in range(count):
-            largest, winner = b.phi(lanes.type), b.phi(places)
-            largest.add_incoming(first[v], before)
-            largest.add_incoming(new_best[v], step)
-            winner.add_incoming(none, before)
-            winner.add_incoming(new_which[v], step)
-            first[v], new_which[v] = largest, winner
-        for v in range(count):
-            off = b.fcmp_ordered("<=", first[v], lanes.zero)
-            off = b.and_(off, lanes.repeat(relu))
-            lanes.store(b.select(off, lanes.zero, first[v]), y, v)
-            dead = ir.Constant(places, [DEAD] * lanes.lanes)
-            winner = b.trunc(b.select(off, dead, new_which[v]), small)
-            place = b.gep(argmax, [ir.Constant(index, v * lanes.lanes)])
-            b.store(winner, b.bitcast(place, small.as_pointer()), align=1)
+        argmax = pointer(context, b, signature, arguments, 8, 9)
+        _emit_leave(context, b, signature, arguments, argmax, len(vectors))
         return context.get_dummy_value()
 
     return signature, emit
+
+
+@intrinsic
+def leave_largest(
+    typingctx: Any, block: Any, block_from: Any, per_cell: Any, bias: Any, bias_from: Any,
+    relu: Any, y: Any, y_from: Any, vectors: Any,
+) -> Any:  # fmt: skip
+    """The same where nobody asks which window it was: in a prediction."""
+    i = types.intp
+    signature = types.void(block, i, i, bias, i, types.boolean, y, i, vectors)
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        _emit_leave(context, b, signature, arguments, None, len(vectors))
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+def _emit_leave(
+    context: Any, b: ir.IRBuilder, signature: Any, arguments: Any, argmax: Any, count: int
+) -> None:
+    """The instructions of `leave`, or without argmax of `leave_largest`."""
+    at = partial(pointer, context, b, signature, arguments)
+    block, bias, y = at(0, 1), at(3, 4), at(6, 7)
+    per_cell, relu = arguments[2], b.trunc(arguments[5], ir.IntType(1))
+    lanes = Vectors(b, block.type.pointee, VECTOR_BYTES)
+    places = ir.VectorType(ir.IntType(8 * lanes.bytes), lanes.lanes)
+    small = ir.VectorType(ir.IntType(8), lanes.lanes)
+    index = per_cell.type
+    biases = [lanes.load(bias, v) for v in range(count)]
+    first = [b.fadd(lanes.load(block, v), biases[v]) for v in range(count)]
+    before = b.basic_block
+    step, after = b.append_basic_block("window"), b.append_basic_block("largest")
+    b.cbranch(b.icmp_signed("<", ir.Constant(index, 1), per_cell), step, after)
+
+    b.position_at_end(step)
+    a = b.phi(index)
+    best, which = [b.phi(lanes.type) for _ in first], [b.phi(places) for _ in first]
+    row = b.gep(block, [b.mul(a, ir.Constant(index, count * lanes.lanes))])
+    place = lanes.repeat(b.trunc(a, places.element) if lanes.bytes < 8 else a)
+    new_best, new_which = [], []
+    for v in range(count):
+        z = b.fadd(lanes.load(row, v), biases[v])
+        larger = b.fcmp_ordered(">", z, best[v])
+        new_best.append(b.select(larger, z, best[v]))
+        new_which.append(b.select(larger, place, which[v]))
+    following = b.add(a, ir.Constant(index, 1))
+    none = ir.Constant(places, [0] * lanes.lanes)
+    a.add_incoming(ir.Constant(index, 1), before)
+    a.add_incoming(following, step)
+    for v in range(count):
+        best[v].add_incoming(first[v], before)
+        best[v].add_incoming(new_best[v], step)
+        which[v].add_incoming(none, before)
+        which[v].add_incoming(new_which[v], step)
+    b.cbranch(b.icmp_signed("<", following, per_cell), step, after)
+
+    b.position_at_end(after)
+    for v in range(count):
+        largest, winner = b.phi(lanes.type), b.phi(places)
+        largest.add_incoming(first[v], before)
+        largest.add_incoming(new_best[v], step)
+        winner.add_incoming(none, before)
+        winner.add_incoming(new_which[v], step)
+        first[v], new_which[v] = largest, winner
+    for v in range(count):
+        off = b.fcmp_ordered("<=", first[v], lanes.zero)
+        off = b.and_(off, lanes.repeat(relu))
+        lanes.store(b.select(off, lanes.zero, first[v]), y, v)
+        if argmax is None:  # nobody reads the winners: the compiler leaves them out
+            continue
+        dead = ir.Constant(places, [DEAD] * lanes.lanes)
+        winner = b.trunc(b.select(off, dead, new_which[v]), small)
+        place = b.gep(argmax, [ir.Constant(index, v * lanes.lanes)])
+        b.store(winner, b.bitcast(place, small.as_pointer()), align=1)
 
 
 @intrinsic
@@ -207,6 +234,18 @@ def _leaving(
         off = b.and_(b.fcmp_ordered("<=", z, lanes.zero), relu)
         leaving.append(b.select(off, lanes.zero, z))
     return lanes, leaving
+
+
+@inner
+def leave_some(out, begin, there, bias, first, relu, keep, scale, y, at):
+    """What leave_row and leave_row_dropped do, for the last few columns."""
+    zero = y.dtype.type(0)
+    for v in range(there):
+        z = y.dtype.type(out[begin + v] + bias[first + v])
+        z = zero if relu and z <= 0 else z
+        if keep.size:
+            z = z * scale if keep[at + v] else zero
+        y[at + v] = z
 
 
 @intrinsic

@@ -14,13 +14,24 @@ read too many.
 
 import numpy as np
 
-from scratchnet.engines.fused.cells import ALL, DEAD, GROUP, equals, leave, lowest, spread
+from scratchnet.engines.fused.cells import (
+    ALL,
+    DEAD,
+    GROUP,
+    equals,
+    leave,
+    leave_largest,
+    lowest,
+    spread,
+)
 from scratchnet.engines.fused.packing import (
     aligned,
     aligned_rows,
     copy_row,
     every,
+    move,
     pack_panels,
+    terms_of,
     width_of,
 )
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
@@ -45,39 +56,32 @@ __all__ = [
 ]
 
 WINDOWS_OF_A_TASK = 64  # at least: so that few rows of the last tile stay empty
-BLOCKS = 16  # partial sums of dkernel, at most
+BLOCKS, FEW_BLOCKS = 16, 8  # partial sums of dkernel: of a small one, of a large one
+PARTIAL_BYTES = 5 << 18  # of a small one's partial sums
 FILTERS_OF_A_TASK = 16
 GRADIENTS_OF_A_LIST = 32
 WINDOWS_OF_A_SUM = 128
 
 
 @inner
-def enter(x, row, windows, room, start):
-    """Copy image x[row] with its padding (zeros, which are there already) to room[start:]."""
-    H, W, C = windows.H, windows.W, windows.C
-    at = start + windows.top * windows.room_row + windows.left * C
-    # slices: an index that is a sum might be below zero, and such a loop becomes no vectors
-    if windows.room_row == W * C:
-        image, place = x[row], room[at : at + H * W * C]
-        for i in range(H * W * C):
-            place[i] = image[i]
+def enter(x, image, windows, room, start):
+    """Copy an image of x (1-D) into the zeros of its padding, to room[start:]."""
+    H, row = windows.H, windows.W * windows.C
+    begin, at = image * H * row, start + windows.top * windows.room_row + windows.left * windows.C
+    if windows.room_row == row:
+        move(x, begin, room, at, H * row)
         return
     for h in range(H):
-        line = x[row, h * W * C : (h + 1) * W * C]
-        place = room[at + h * windows.room_row : at + h * windows.room_row + W * C]
-        for i in range(W * C):
-            place[i] = line[i]
+        move(x, begin + h * row, room, at + h * windows.room_row, row)
 
 
 @inner
-def leave_room(room, windows, image):
+def leave_room(room, windows, dx, image):
     """The way back: the image without its padding."""
-    H, W, C = windows.H, windows.W, windows.C
+    H, row = windows.H, windows.W * windows.C
+    begin, at = windows.top * windows.room_row + windows.left * windows.C, image * H * row
     for h in range(H):
-        at = (windows.top + h) * windows.room_row + windows.left * C
-        line, place = room[at : at + W * C], image[h * W * C : (h + 1) * W * C]
-        for i in range(W * C):
-            place[i] = line[i]
+        move(room, begin + h * windows.room_row, dx, at + h * row, row)
 
 
 @inner
@@ -110,30 +114,44 @@ def _panel_tasks(counter, kernel, panels, vectors):
 
 @inner
 def leave_windows(
-    block, begin, cells, per_cell, bias, relu, first, y, argmax, row, small, vectors
+    block, begin, cells, per_cell, bias, relu, first, F, y, argmax, at, row, small, vectors
 ):  # fmt: skip
-    """From the sums of one panel to the output of one image, cell by cell (cells.py)."""
-    F = y.shape[1]
+    """From the sums of one panel to cells of the output (cells.py).
+
+    y, argmax     1-D; the first of the cells begins at `at`
+    row, small    room for a panel's columns
+    """
     width = row.size
-    if first + width <= F:
-        flat = y.reshape(-1)
-        winners = argmax.reshape(-1) if argmax.size else small
+    if first + width <= F and argmax.size:
         for cell in range(cells):
-            at = cell * F + first
-            leave(
-                block, begin + cell * per_cell * width, per_cell, bias, first, relu,
-                flat, at, winners, at if argmax.size else 0, vectors,
-            )  # fmt: skip
-        return
-    for cell in range(cells):
-        leave(
-            block, begin + cell * per_cell * width, per_cell, bias, first, relu,
-            row, 0, small, 0, vectors,
-        )  # fmt: skip
-        for v in range(min(width, F - first)):
-            y[cell, first + v] = row[v]
-            if argmax.size:
-                argmax[cell, first + v] = small[v]
+            sums, place = begin + cell * per_cell * width, at + cell * F + first
+            leave(block, sums, per_cell, bias, first, relu, y, place, argmax, place, vectors)
+    elif first + width <= F:
+        for cell in range(cells):
+            sums, place = begin + cell * per_cell * width, at + cell * F + first
+            leave_largest(block, sums, per_cell, bias, first, relu, y, place, vectors)
+    else:
+        for cell in range(cells):
+            sums, place = begin + cell * per_cell * width, at + cell * F + first
+            leave(block, sums, per_cell, bias, first, relu, row, 0, small, 0, vectors)
+            for v in range(F - first):
+                y[place + v] = row[v]
+                if argmax.size:
+                    argmax[place + v] = small[v]
+
+
+@inner
+def _multiply(room, row_at, rows, taps, panel, w_at, block, vectors):
+    """The sums of all windows under one panel, a part of it at a time, that all of them find in the
+    first-level cache."""
+    K, width, terms = taps.size, width_of(vectors, panel), terms_of(vectors)
+    for t in range(0, rows, rows_of(vectors)):
+        at, last = t * width, min(terms, K)
+        tile(room, row_at, t, taps, panel, 0, w_at, 0, last, block, at, width, vectors)
+    for j in range(terms, K, terms):
+        for t in range(0, rows, rows_of(vectors)):
+            at, last = t * width, min(j + terms, K)
+            tile_add(room, row_at, t, taps, panel, 0, w_at, j, last, block, at, width, vectors)
 
 
 @tasks
@@ -157,7 +175,8 @@ def _forward_tasks(
     w_at = every(width, K)
     block = aligned((images * starts.size + height) * width, x.dtype)
     row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
-    no_argmax = np.empty((0, 0), np.uint8)
+    F = y.shape[2]
+    x, y, argmax = x.reshape(-1), y.reshape(-1), argmax.reshape(-1)
     inside = -1  # the first of the images that are in the room
     task = draw(counter)
     while task // parts * images < N:
@@ -170,15 +189,11 @@ def _forward_tasks(
             if own.size:
                 pack_panels(kernel, p * width, own, vectors)
             panel = own[0] if own.size else panels[p]
-            for t in range(0, here * starts.size, height):
-                at = t * width
-                tile(room, row_at, t, taps, panel, 0, w_at, 0, K, block, at, width, vectors)
-            for i in range(here):
-                leave_windows(
-                    block, i * starts.size * width, cells, per_cell, bias, relu, p * width,
-                    y[first + i], argmax[first + i] if argmax.size else no_argmax, row, small,
-                    vectors,
-                )  # fmt: skip
+            _multiply(room, row_at, here * starts.size, taps, panel, w_at, block, vectors)
+            leave_windows(
+                block, 0, here * cells, per_cell, bias, relu, p * width, F, y, argmax,
+                first * cells * F, row, small, vectors,
+            )  # fmt: skip
         task = draw(counter)
 
 
@@ -218,42 +233,41 @@ def conv_forward(x, rows, windows, kernel, bias, relu, y, argmax, vectors, worke
 
 
 @inner
-def _list_by_filter(dy, argmax, windows, begin, values, at, counts):
+def _list_by_filter(dy, argmax, first, cells, windows, begin, values, at, counts):
     """Append to each filter's list the living gradients of one image, and where their windows lie.
 
-    values (F * n,), at (F, n)   counts (F,) lengths of the lists, updated
+    dy, argmax    1-D; the image's begin at `first`
+    begin         of the image in the room
+    values, at    1-D, of equal lengths for each filter   counts (F,) lengths of the lists, updated
     """
-    cells, F = dy.shape
-    n = at.shape[1]
-    flat = argmax.reshape(-1)
+    F, starts = counts.size, windows.starts
+    size = at.size // F
     for cell in range(cells):
-        first = cell * windows.per_cell
+        place, window = first + cell * F, cell * windows.per_cell
         for some in range(0, F, GROUP):
-            bits = equals(flat, cell * F + some, min(GROUP, F - some), DEAD) ^ ALL
+            bits = equals(argmax, place + some, min(GROUP, F - some), DEAD) ^ ALL
             while bits:
                 f = some + lowest(bits)
                 bits &= bits - 1
-                k = counts[f]
-                values[f * n + k] = dy[cell, f]
-                at[f, k] = begin + windows.starts[first + argmax[cell, f]]
-                counts[f] = k + 1
+                k = f * size + counts[f]
+                values[k] = dy[place + f]
+                at[k] = begin + starts[window + argmax[place + f]]
+                counts[f] += 1
 
 
 @inner
-def _list_by_window(dy, argmax, windows, filter_step, values, at, ends):
+def _list_by_window(dy, argmax, first, cells, F, per_cell, filter_step, values, at, ends):
     """For each window the gradients that it let through, and where their filters begin."""
-    cells, F = dy.shape
-    per_cell = windows.per_cell
-    flat = argmax.reshape(-1)
     k = 0
     for cell in range(cells):
+        place = first + cell * F
         for a in range(per_cell):
             for some in range(0, F, GROUP):
-                bits = equals(flat, cell * F + some, min(GROUP, F - some), a)
+                bits = equals(argmax, place + some, min(GROUP, F - some), a)
                 while bits:
                     f = some + lowest(bits)
                     bits &= bits - 1
-                    values[k] = dy[cell, f]
+                    values[k] = dy[place + f]
                     at[k] = f * filter_step
                     k += 1
             ends[cell * per_cell + a] = k
@@ -293,10 +307,11 @@ def _pooled_tasks(
     room[:] = 0
     back = aligned(windows.room + slack, x.dtype)
     list_size = together * cells + 1
-    values, at = np.empty(F * list_size, x.dtype), np.empty((F, list_size), np.intp)
+    values, at = np.empty(F * list_size, x.dtype), np.empty(F * list_size, np.intp)
     counts = np.empty(F, np.intp)
     alive, alive_at = np.empty(cells * F + F, x.dtype), np.empty(cells * F + F, np.intp)
     ends = np.empty(starts.size, np.intp)
+    x, dy, argmax, flat_dx = x.reshape(-1), dy.reshape(-1), argmax.reshape(-1), dx.reshape(-1)
     task = draw(counter)
     while task < blocks:
         sums, bias_sums = partial[task], partial_bias[task]
@@ -308,23 +323,28 @@ def _pooled_tasks(
             for n in range(group, min(group + together, end)):
                 begin = (n - group) * windows.room
                 enter(x, rows[n], windows, room, begin)
-                _list_by_filter(dy[n], argmax[n], windows, begin, values, at, counts)
+                _list_by_filter(
+                    dy, argmax, n * cells * F, cells, windows, begin, values, at, counts
+                )
             for f in range(F):
-                if counts[f] == 0:
+                first, last = f * list_size, f * list_size + counts[f]
+                if first == last:
                     continue
-                list_at = f * list_size
-                for k in range(counts[f]):
-                    bias_sums[f] += values[list_at + k]
+                for k in range(first, last):
+                    bias_sums[f] += values[k]
                 for r in range(R):
                     begin = r * windows.row_gap
                     _stripe(
-                        values, list_at, room, begin, at[f], 0, counts[f], length,
-                        sums, (f * R + r) * row_step,
+                        values, 0, room, begin, at, first, last, length, sums,
+                        (f * R + r) * row_step,
                     )  # fmt: skip
             if dx.size == 0:
                 continue
             for n in range(group, min(group + together, end)):
-                _list_by_window(dy[n], argmax[n], windows, row_step, alive, alive_at, ends)
+                _list_by_window(
+                    dy, argmax, n * cells * F, cells, F, windows.per_cell, row_step, alive,
+                    alive_at, ends,
+                )  # fmt: skip
                 back[:] = 0
                 for r in range(R):
                     first = 0
@@ -336,8 +356,15 @@ def _pooled_tasks(
                                 length, back, starts[window] + r * windows.row_gap,
                             )  # fmt: skip
                         first = last
-                leave_room(back, windows, dx[n])
+                leave_room(back, windows, flat_dx, n)
         task = draw(counter)
+
+
+@inner
+def _blocks_of(nbytes, images):
+    """How many partial sums of so many bytes are made, whatever the number of threads: each has to
+    be set to zero, and fetched again."""
+    return min(BLOCKS if BLOCKS * nbytes <= PARTIAL_BYTES else FEW_BLOCKS, images)
 
 
 @inner
@@ -396,8 +423,8 @@ def pooled_backward(x, rows, windows, dy, argmax, kernel, dkernel, dbias, dx, wo
     half = LONG * VECTOR_BYTES // x.itemsize // 2
     length = windows.row_length
     row_step = (length + half - 1) // half * half  # a row of the window with room for whole vectors
-    blocks = min(BLOCKS, rows.size)
     size = F * windows.R * row_step
+    blocks = _blocks_of(size * x.itemsize, rows.size)
     partial = aligned_rows(blocks, size, x.dtype)
     partial_bias = np.empty((blocks, F), np.float64)
     # row by row of the window, and in it the weights of one filter side by side
@@ -463,7 +490,7 @@ def _every_gradient_tasks(
     tap_at = np.zeros(K + height, np.intp)
     for k in range(K):
         tap_at[k] = taps[k]
-    w_at = every(width, places.size)
+    w_at, flat = every(width, places.size), x.reshape(-1)
     panel, out = aligned(places.size * width, x.dtype), aligned(height * width, x.dtype)
     total = np.empty(width, np.float64)
     task = draw(counter)
@@ -475,7 +502,7 @@ def _every_gradient_tasks(
         for group in range(task * N // blocks, end, together):
             here = min(together, end - group)
             for i in range(here):
-                enter(x, rows[group + i], windows, room, i * windows.room)
+                enter(flat, rows[group + i], windows, room, i * windows.room)
             for first in range(0, F, width):
                 there = min(width, F - first)
                 for i in range(here):
@@ -531,7 +558,7 @@ def conv_backward(x, rows, windows, dz, argmax, dkernel, dbias, vectors, workers
     dbias (F,) or (0,)   vectors of a panel of dz: WIDE or SLIM (tile.py)
     """
     K, F = dkernel.shape
-    blocks = min(BLOCKS, rows.size)
+    blocks = _blocks_of(K * F * x.itemsize, rows.size)
     partial = aligned_rows(blocks, K * F, x.dtype)
     partial_bias = np.empty((blocks, F), np.float64)
     counters = np.zeros((2, 8), np.intp)
@@ -559,14 +586,13 @@ def _dx_tasks(counter, dz, P, Q, back, panels, dx, C, vectors):
     room = np.zeros(back.room, dz.dtype)
     row_at = np.empty(height, np.intp)
     w_at = back.w_at * width
-    out, flat = aligned(height * width, dz.dtype), dx.reshape(-1)
+    out, flat, flat_dz = aligned(height * width, dz.dtype), dx.reshape(-1), dz.reshape(-1)
+    weights, size = panels.reshape(-1), panels.shape[1]
     n = draw(counter)
     while n < N:
         for p in range(P):
             begin = (back.top + p) * back.room_row + back.left * F
-            line, place = dz[n, p * Q * F : (p + 1) * Q * F], room[begin : begin + Q * F]
-            for i in range(Q * F):
-                place[i] = line[i]
+            move(flat_dz, (n * P + p) * Q * F, room, begin, Q * F)
         first_row, first_tap = 0, 0
         for phase in range(back.row_ends.size):
             last_row, last_tap = back.row_ends[phase], back.tap_ends[phase]
@@ -577,8 +603,8 @@ def _dx_tasks(counter, dz, P, Q, back, panels, dx, C, vectors):
                     for r in range(height):  # those behind the end must stay inside the room
                         row_at[r] = back.rows[t + min(r, here - 1)]
                     tile(
-                        room, row_at, 0, back.x_at, panels[panel], 0, w_at, first_tap, last_tap,
-                        out, 0, width, vectors,
+                        room, row_at, 0, back.x_at, weights, panel * size, w_at, first_tap,
+                        last_tap, out, 0, width, vectors,
                     )  # fmt: skip
                     for r in range(here):
                         pixel = n * dx.shape[1] + back.pixels[t + r] + panel * width

@@ -1,8 +1,8 @@
 """Dense layers through the register tile: bias, activation and dropout on the way out.
 
 Three products, one tile (tile.py). Both sides are packed first (packing.py); what is zero in all
-rows of a tile is left out. A layer of few units, as at the end of a classifier, has a tile of its
-own (`_narrow`); a prediction of a few rows has kernels of its own (few_rows.py).
+rows of a tile is left out. A layer of few units, as at the end of a classifier, goes another way
+(narrow.py); a prediction of a few rows has kernels of its own (few_rows.py).
 
     forward    y = x @ kernel          tiles of x's rows, panels of the kernel's columns
     dkernel    x.T @ dz                tiles of x's columns, panels of dz's columns
@@ -15,39 +15,37 @@ from functools import lru_cache
 
 import numpy as np
 
-from scratchnet.engines.fused.cells import gate_row, leave_row, leave_row_dropped
+from scratchnet.engines.fused.cells import gate_row, leave_row, leave_row_dropped, leave_some
+from scratchnet.engines.fused.narrow import NARROW, narrow_forward
 from scratchnet.engines.fused.packing import (
     aligned,
     aligned_rows,
     copy_row,
     every,
     pack_columns,
-    pack_narrow_rows,
     pack_panel_transposed,
     pack_panels,
     pack_rows,
     places_of,
+    terms_of,
 )
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
-    NARROW_BYTES,
-    NARROW_ROWS,
     ROWS,
     VECTOR_BYTES,
     WIDE,
     WIDTH_BYTES,
-    narrow_add,
+    packed_add,
     packed_tile,
 )
 
-__all__ = ["NARROW", "dense_backward", "dense_dx", "dense_forward", "nothing"]
+__all__ = ["dense_backward", "dense_dx", "dense_forward", "nothing"]
 
 TILES_OF_A_TASK = 8  # of the rows of dkernel
-NARROW = 16  # units, and fewer
-PANELS_OF_A_TASK = 4  # of the kernel, at most
-FEW_PANELS = 8  # fewer are packed at once, and the rows under them cut into parts
+TILES = 32  # of x under one panel, at most: whose sums and numbers stay in the second-level cache
+FEW_PANELS = 8  # of the kernel: under fewer the rows are cut into PARTS, that no thread has to wait
 PARTS = 4
-PLACES = 128  # of a narrow layer that are packed at a time
+PACKED_BYTES = 64 << 20  # of a kernel that is packed as a whole, at most
 
 
 @lru_cache(maxsize=16)
@@ -73,58 +71,57 @@ def _pack_tasks(counter, x, rows, width, values, w_at, counts, kernel, panels):
 
 
 @inner
-def _leave_some(out, begin, there, bias, first, relu, keep, scale, y, at):
-    """What leave_row and leave_row_dropped do, for the last few columns."""
-    zero = y.dtype.type(0)
-    for v in range(there):
-        z = y.dtype.type(out[begin + v] + bias[first + v])
-        z = zero if relu and z <= 0 else z
-        if keep.size:
-            z = z * scale if keep[at + v] else zero
-        y[at + v] = z
+def _multiply(values, w_at, size, counts, begin, end, panels, panel, out):
+    """The sums of the tiles from begin to end under one panel, a part of it at a time, that all of
+    them find in the first-level cache.
+
+    values, w_at, panels    1-D; of the first two each tile has `size` places
+    panel                   where in panels this one begins
+    out                     1-D, overwritten: the sums, one row behind the other
+    """
+    width, terms = WIDTH_BYTES // panels.itemsize, terms_of(WIDE)
+    for first in range(0, size, terms):
+        for t in range(begin, end):
+            j, last = t * size + first, t * size + min(first + terms, counts[t])
+            at = (t - begin) * ROWS * width
+            if first == 0:
+                packed_tile(values, 0, panels, panel, w_at, j, last, out, at, width)
+            elif j < last:
+                packed_add(values, 0, panels, panel, w_at, j, last, out, at, width)
 
 
 @tasks
-def _forward_tasks(counter, values, w_at, counts, kernel, panels, bias, relu, keep, scale, y):
-    """A task is some panels of the kernel, which it packs; or, if they are few and `panels` has
-    them, a part of the rows under one of them."""
-    D, U = kernel.shape
-    tiles = counts.size
-    width = WIDTH_BYTES // panels.itemsize
-    total, few = (U + width - 1) // width, panels.shape[0] > 0
-    together = 1 if few else max(1, min(PANELS_OF_A_TASK, total // FEW_PANELS))
-    parts = max(1, min(tiles, PARTS)) if few else 1
-    own = 0 if few else together
+def _forward_tasks(
+    counter, values, w_at, counts, kernel, panels, parts, bias, relu, keep, scale, y
+):  # fmt: skip
+    """A task is a part of the rows under one panel of the kernel; if there is but one part, then
+    `panels` is empty, and it packs the panel itself."""
+    (N, U), D = y.shape, kernel.shape[0]
+    tiles, width = counts.size, WIDTH_BYTES // panels.itemsize
+    total, own = (U + width - 1) // width, 1 if panels.size == 0 else 0
     packed = aligned_rows(own, D * width, panels.dtype)
-    out = aligned(ROWS * width, panels.dtype)
+    out = aligned((tiles + parts - 1) // parts * ROWS * width, panels.dtype)
     flat, flat_keep = y.reshape(-1), keep.reshape(-1)
     # the tile is told where in these to begin: a slice for each would be counted by all threads
-    source = panels.reshape(-1) if few else packed.reshape(-1)
+    source = packed.reshape(-1) if own else panels.reshape(-1)
     values, w_at, size = values.reshape(-1), w_at.reshape(-1), w_at.shape[1]
     task = draw(counter)
-    while task // parts * together < total:
-        begin, part = task // parts * together, task % parts
-        if not few:
-            pack_panels(kernel, begin * width, packed, WIDE)
-        for t in range(part * tiles // parts, (part + 1) * tiles // parts):
-            for p in range(begin, min(begin + together, total)):
-                panel = (p if few else p - begin) * D * width
-                j = t * size
-                packed_tile(values, 0, source, panel, w_at, j, j + counts[t], out, 0, width)
-                first = p * width
-                there = min(width, U - first)
-                for r in range(min(ROWS, y.shape[0] - t * ROWS)):
-                    at = (t * ROWS + r) * U + first
-                    if there < width:
-                        _leave_some(
-                            out, r * width, there, bias, first, relu, flat_keep, scale, flat, at
-                        )
-                    elif keep.size:
-                        leave_row_dropped(
-                            out, r * width, bias, first, relu, flat_keep, scale, flat, at
-                        )
-                    else:
-                        leave_row(out, r * width, bias, first, relu, flat, at)
+    while task < parts * total:
+        part, p = task // total, task % total
+        first, there = p * width, min(width, U - p * width)
+        if own:
+            pack_panels(kernel, first, packed, WIDE)
+        begin, end = part * tiles // parts, (part + 1) * tiles // parts
+        panel = 0 if own else p * D * width
+        _multiply(values, w_at, size, counts, begin, end, source, panel, out)
+        for n in range(begin * ROWS, min(end * ROWS, N)):
+            sums, at = (n - begin * ROWS) * width, n * U + first
+            if there < width:
+                leave_some(out, sums, there, bias, first, relu, flat_keep, scale, flat, at)
+            elif keep.size:
+                leave_row_dropped(out, sums, bias, first, relu, flat_keep, scale, flat, at)
+            else:
+                leave_row(out, sums, bias, first, relu, flat, at)
         task = draw(counter)
 
 
@@ -136,55 +133,19 @@ def _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, sums):
     w_at, counts = np.empty((tiles, D + 1), np.intp), np.empty(tiles, np.intp)
     width = WIDTH_BYTES // sums.itemsize
     total = (U + width - 1) // width
-    few = total if total < FEW_PANELS else 0
-    panels = aligned_rows(few, D * width, sums.dtype)
+    parts = 1
+    if kernel.size * sums.itemsize <= PACKED_BYTES:
+        parts = max(1, (tiles + TILES - 1) // TILES)
+    if total < FEW_PANELS:
+        parts = max(parts, min(tiles, PARTS))
+    panels = aligned_rows(total if parts > 1 else 0, D * width, sums.dtype)
     counters = np.zeros((2, 8), np.intp)
     share(workers, _pack_tasks, (counters[0], x, rows, width, values, w_at, counts, kernel, panels))
     share(
         workers,
         _forward_tasks,
-        (counters[1], values, w_at, counts, kernel, panels, bias, relu, keep, scale, y),
+        (counters[1], values, w_at, counts, kernel, panels, parts, bias, relu, keep, scale, y),
     )
-
-
-@tasks
-def _narrow_tasks(counter, x, rows, panels, bias, relu, keep, scale, y):
-    """A task is NARROW_ROWS rows; the sums are float64. Some places at a time are packed and
-    multiplied, so that the next ones come from memory meanwhile."""
-    (N, U), D = y.shape, x.shape[1]
-    total, width = panels.shape[0], NARROW_BYTES // panels.itemsize
-    x, y, keep, panels = x.reshape(-1), y.reshape(-1), keep.reshape(-1), panels.reshape(-1)
-    values, w_at = aligned(NARROW_ROWS * (PLACES + 1), panels.dtype), np.empty(PLACES + 1, np.intp)
-    row_at, out = np.empty(NARROW_ROWS, np.intp), aligned(total * NARROW_ROWS * width, panels.dtype)
-    begin = draw(counter) * NARROW_ROWS
-    while begin < N:
-        places_of(rows, begin, D, row_at)
-        out[:] = 0
-        for first in range(0, D, PLACES):
-            last = min(first + PLACES, D)
-            count = pack_narrow_rows(x, row_at, first, last, width, values, w_at)
-            for p in range(total):
-                at, panel = p * NARROW_ROWS * width, p * D * width
-                narrow_add(values, 0, panels, panel, w_at, 0, count, out, at, width)
-        for p in range(total):
-            first = p * width
-            for r in range(min(NARROW_ROWS, N - begin)):
-                at, sums = (begin + r) * U + first, (p * NARROW_ROWS + r) * width
-                there = min(width, U - first)
-                _leave_some(out, sums, there, bias, first, relu, keep, scale, y, at)
-        begin = draw(counter) * NARROW_ROWS
-
-
-@compiled
-def _narrow(x, rows, kernel, bias, relu, keep, scale, y, workers):
-    D, U = kernel.shape
-    width = NARROW_BYTES // 8
-    total = (U + width - 1) // width
-    panels = aligned_rows(total, D * width, np.float64)
-    for p in range(panels.shape[0]):
-        pack_panels(kernel, p * width, panels[p : p + 1], WIDE)
-    counter = np.zeros(8, np.intp)
-    share(workers, _narrow_tasks, (counter, x, rows, panels, bias, relu, keep, scale, y))
 
 
 def dense_forward(x, rows, kernel, bias, relu, keep, scale, y, workers):
@@ -197,7 +158,7 @@ def dense_forward(x, rows, kernel, bias, relu, keep, scale, y, workers):
             the end of a classifier the loss sees every digit); else in the type of x
     """
     if kernel.shape[1] <= NARROW:
-        _narrow(x, rows, kernel, bias, relu, keep, scale, y, workers)
+        narrow_forward(x, rows, kernel, bias, relu, keep, scale, y, workers)
         return
     sums = nothing(2, "d" if rows.size <= ROWS else x.dtype.char)
     _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, sums)
@@ -240,24 +201,25 @@ def _dz_tasks(counter, dy, y, scale, dz, panels, dbias):
 def _dx_tasks(counter, values, w_at, counts, kernel, dx, sums):
     """A task is a panel of dx."""
     N, D = dx.shape
-    U = kernel.shape[1]
+    U, tiles = kernel.shape[1], counts.size
     width = WIDTH_BYTES // sums.itemsize
-    panel, out = aligned(U * width, sums.dtype), aligned(ROWS * width, sums.dtype)
+    panel = aligned(U * width, sums.dtype)
+    out = aligned(min(tiles, TILES) * ROWS * width, sums.dtype)
     flat, values, w_at, size = dx.reshape(-1), values.reshape(-1), w_at.reshape(-1), w_at.shape[1]
     task = draw(counter)
     while task * width < D:
         first = task * width
         pack_panel_transposed(kernel, first, width, panel)
-        for t in range(counts.size):
-            j = t * size
-            packed_tile(values, 0, panel, 0, w_at, j, j + counts[t], out, 0, width)
-            for r in range(min(ROWS, N - t * ROWS)):
-                at = (t * ROWS + r) * D + first
+        for begin in range(0, tiles, TILES):
+            last = min(begin + TILES, tiles)
+            _multiply(values, w_at, size, counts, begin, last, panel, 0, out)
+            for n in range(begin * ROWS, min(last * ROWS, N)):
+                at, there = (n - begin * ROWS) * width, n * D + first
                 if first + width <= D:
-                    copy_row(out, r * width, flat, at, WIDE)
+                    copy_row(out, at, flat, there, WIDE)
                     continue
                 for v in range(D - first):
-                    flat[at + v] = out[r * width + v]
+                    flat[there + v] = out[at + v]
         task = draw(counter)
 
 

@@ -129,7 +129,7 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y, vector
     room = np.zeros(windows.room if padded else 0, x.dtype)
     block = aligned(max((cells + parts - 1) // parts * per_cell, height) * width, x.dtype)
     row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
-    no_argmax = np.empty((0, 0), np.uint8)
+    no_argmax, flat, out = np.empty(0, np.uint8), x.reshape(-1), y.reshape(-1)
     packed, entered = -1, -1
     seat, done = draw(counters[0]), 0
     task = _draw(counters, seat, done, total)
@@ -145,7 +145,7 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y, vector
             image = x[rows[i]]
             if padded:
                 if i != entered:
-                    enter(x, rows[i], windows, room, 0)
+                    enter(flat, rows[i], windows, room, 0)
                     entered = i
                 image = room
             for t in range(begin, last, height):
@@ -156,8 +156,8 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y, vector
                     block, at, width, vectors,
                 )  # fmt: skip
             leave_windows(
-                block, 0, end - cell, per_cell, bias, relu, p * width,
-                y[i, cell:end], no_argmax, row, small, vectors,
+                block, 0, end - cell, per_cell, bias, relu, p * width, F, out, no_argmax,
+                (i * cells + cell) * F, row, small, vectors,
             )  # fmt: skip
         done += 1
         task = _draw(counters, seat, done, total)

@@ -13,18 +13,17 @@ The innermost steps are spelt out as vector instructions (tile.py): they move so
 time that a compiler's own loops spend more on preparing than on moving.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from scratchnet.engines.fused.threads import inner
 from scratchnet.engines.fused.tile import (
-    NARROW_ROWS,
+    PIECE,
     ROWS,
     VECTOR_BYTES,
     Vectors,
@@ -39,15 +38,18 @@ __all__ = [
     "aligned_rows",
     "copy_row",
     "every",
+    "move",
     "pack_columns",
-    "pack_narrow_rows",
     "pack_panel_transposed",
     "pack_panels",
     "pack_rows",
     "places_of",
+    "terms_of",
     "width_of",
 ]
 
+IN_CACHE = 12 << 10  # bytes of the first-level cache for a panel, beside other numbers and threads
+AT_ONCE = 1 << (ROWS - 1).bit_length()  # places that are packed at once
 COPIED = 8  # numbers of a column of tiles, at once, at most
 
 
@@ -78,6 +80,31 @@ def aligned_rows(count, size, dtype):
 def width_of(vectors, numbers):
     """Columns of a panel of so many vectors (WIDE or SLIM, tile.py) for numbers of this type."""
     return len(vectors) * VECTOR_BYTES // numbers.itemsize
+
+
+@inner
+def terms_of(vectors):
+    """Terms of a sum for which the panel has IN_CACHE bytes: whole pieces of the tile's sums."""
+    return max(1, IN_CACHE // (PIECE * len(vectors) * VECTOR_BYTES)) * PIECE
+
+
+@intrinsic
+def move(
+    typingctx: Any, source: Any, source_from: Any, target: Any, target_from: Any, count: Any
+) -> Any:
+    """target[target_from + i] = source[source_from + i] for i < count, both 1-D and of one type.
+
+    A slice would do it as well, but all threads would count the references to its array.
+    """
+    one_type(source, target)
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        at = partial(pointer, context, b, signature, arguments)
+        source, target = at(0, 1), at(2, 3)
+        cgutils.raw_memcpy(b, target, source, arguments[4], number_bytes(source.type.pointee))
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, target, types.intp, types.intp), emit
 
 
 @intrinsic
@@ -116,79 +143,71 @@ def _turned(b: ir.IRBuilder, rows: list[Any]) -> list[Any]:
     return rows
 
 
-def make_interleave(rows: int) -> tuple[Callable[..., int], int]:
-    """A function for compiled code that packs so many rows, and how many places it does at once:
-
-    values[count * rows + r] = x[row_at[r] + d], w_at[count] = d * width for each place d from first
-    to last at which a row is not zero; returns their count. last - first is a multiple of those
-    done at once.
+@intrinsic
+def _interleave(
+    typingctx: Any, x: Any, row_at: Any, first: Any, last: Any, width: Any, values: Any,
+    w_at: Any,
+) -> Any:  # fmt: skip
+    """values[count * ROWS + r] = x[row_at[r] + d], w_at[count] = d * width for each place d from
+    first to last at which a row is not zero; returns their count. last - first is a multiple of
+    AT_ONCE.
 
     It writes first and counts afterwards, so that nothing has to be guessed, and it writes whole
     vectors; values has room for one place more than there are.
     """
-    n = 1 << (rows - 1).bit_length()
+    i = types.intp
+    one_type(x, values)
 
-    @intrinsic
-    def interleave(
-        typingctx: Any, x: Any, row_at: Any, first: Any, last: Any, width: Any, values: Any,
-        w_at: Any,
-    ) -> Any:  # fmt: skip
-        i = types.intp
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        at = partial(pointer, context, b, signature, arguments)
+        x, row_at, values, w_at = at(0), at(1), at(5), at(6)
+        first, last, width = arguments[2:5]
+        index = first.type
+        lanes = Vectors(b, x.type.pointee, AT_ONCE * number_bytes(x.type.pointee))
+        row = [b.gep(x, [b.load(b.gep(row_at, [ir.Constant(index, r)]))]) for r in range(ROWS)]
+        before = b.basic_block
+        step, some, more, done = (
+            b.append_basic_block(name) for name in ("places", "some", "more", "done")
+        )
+        zero, one = ir.Constant(index, 0), ir.Constant(index, 1)
+        b.cbranch(b.icmp_signed("<", first, last), step, done)
 
-        def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-            at = partial(pointer, context, b, signature, arguments)
-            x, row_at, values, w_at = at(0), at(1), at(5), at(6)
-            first, last, width = arguments[2:5]
-            index = first.type
-            theirs, ours = (
-                Vectors(b, p.type.pointee, n * number_bytes(p.type.pointee)) for p in (x, values)
-            )
-            row = [b.gep(x, [b.load(b.gep(row_at, [ir.Constant(index, r)]))]) for r in range(rows)]
-            before = b.basic_block
-            step, some, more, done = (
-                b.append_basic_block(name) for name in ("places", "some", "more", "done")
-            )
-            zero, one = ir.Constant(index, 0), ir.Constant(index, 1)
-            b.cbranch(b.icmp_signed("<", first, last), step, done)
+        b.position_at_end(step)
+        d, count = b.phi(index), b.phi(index)
+        numbers = [lanes.load(b.gep(row[r], [d]), 0) for r in range(ROWS)]
+        alive = ir.Constant(ir.VectorType(ir.IntType(1), AT_ONCE), [0] * AT_ONCE)
+        for vector in numbers:  # not a number is alive, -0.0 is not
+            alive = b.or_(alive, b.fcmp_unordered("!=", vector, lanes.zero))
+        bits = b.zext(b.bitcast(alive, ir.IntType(AT_ONCE)), index)
+        b.cbranch(b.icmp_unsigned("!=", bits, zero), some, more)
 
-            b.position_at_end(step)
-            d, count = b.phi(index), b.phi(index)
-            numbers = [theirs.load(b.gep(row[r], [d]), 0) for r in range(rows)]
-            alive = ir.Constant(ir.VectorType(ir.IntType(1), n), [0] * n)
-            for vector in numbers:  # not a number is alive, -0.0 is not
-                alive = b.or_(alive, b.fcmp_unordered("!=", vector, theirs.zero))
-            bits = b.zext(b.bitcast(alive, ir.IntType(n)), index)
-            b.cbranch(b.icmp_unsigned("!=", bits, zero), some, more)
+        b.position_at_end(some)
+        counted = count
+        for k, column in enumerate(_turned(b, numbers + [lanes.zero] * (AT_ONCE - ROWS))):
+            place = b.gep(values, [b.mul(counted, ir.Constant(index, ROWS))])
+            lanes.store(column, place, 0)
+            at_k = b.add(d, ir.Constant(index, k))
+            b.store(b.mul(at_k, width), b.gep(w_at, [counted]))
+            lives = b.and_(b.lshr(bits, ir.Constant(index, k)), one)
+            counted = b.add(counted, lives)
+        b.branch(more)
 
-            b.position_at_end(some)
-            counted = count
-            for k, column in enumerate(_turned(b, numbers + [theirs.zero] * (n - rows))):
-                place = b.gep(values, [b.mul(counted, ir.Constant(index, rows))])
-                ours.store(ours.convert(column, ours.number), place, 0)
-                at_k = b.add(d, ir.Constant(index, k))
-                b.store(b.mul(at_k, width), b.gep(w_at, [counted]))
-                lives = b.and_(b.lshr(bits, ir.Constant(index, k)), one)
-                counted = b.add(counted, lives)
-            b.branch(more)
+        b.position_at_end(more)
+        total, following = b.phi(index), b.add(d, ir.Constant(index, AT_ONCE))
+        total.add_incoming(count, step)
+        total.add_incoming(counted, some)
+        for phi, begin, new in ((d, first, following), (count, zero, total)):
+            phi.add_incoming(begin, before)
+            phi.add_incoming(new, more)
+        b.cbranch(b.icmp_signed("<", following, last), step, done)
 
-            b.position_at_end(more)
-            total, following = b.phi(index), b.add(d, ir.Constant(index, n))
-            total.add_incoming(count, step)
-            total.add_incoming(counted, some)
-            for phi, begin, new in ((d, first, following), (count, zero, total)):
-                phi.add_incoming(begin, before)
-                phi.add_incoming(new, more)
-            b.cbranch(b.icmp_signed("<", following, last), step, done)
+        b.position_at_end(done)
+        result = b.phi(index)
+        result.add_incoming(zero, before)
+        result.add_incoming(total, more)
+        return result
 
-            b.position_at_end(done)
-            result = b.phi(index)
-            result.add_incoming(zero, before)
-            result.add_incoming(total, more)
-            return result
-
-        return i(x, row_at, i, i, i, values, w_at), emit
-
-    return interleave, n
+    return i(x, row_at, i, i, i, values, w_at), emit
 
 
 @inner
@@ -213,26 +232,16 @@ def places_of(rows, first, D, row_at):
         row_at[r] = rows[min(first + r, rows.size - 1)] * D
 
 
-def make_pack(rows: int) -> Callable[..., int]:
-    """A function for compiled code that packs so many rows: their places from first to last,
-    without those where all are zero.
+@inner
+def pack_rows(x, row_at, first, last, width, values, w_at):
+    """Interleave the places from first to last of ROWS rows, without those where all are zero.
 
-    x 1-D   row_at (rows,) where in it each row begins   values (rows * n,), w_at (n,) overwritten
+    x 1-D   row_at (ROWS,) where in it each row begins   values (ROWS * n,), w_at (n,) overwritten
     n = last - first + 1   returns how many places are left
     """
-    interleave, at_once = make_interleave(rows)
-
-    @inner
-    def pack(x, row_at, first, last, width, values, w_at):
-        whole = first + (last - first) // at_once * at_once
-        count = interleave(x, row_at, first, whole, width, values, w_at)
-        return _pack_rest(x, row_at, whole, last, width, values, w_at, count)
-
-    return pack  # type: ignore[no-any-return]
-
-
-pack_rows = make_pack(ROWS)
-pack_narrow_rows = make_pack(NARROW_ROWS)
+    whole = first + (last - first) // AT_ONCE * AT_ONCE
+    count = _interleave(x, row_at, first, whole, width, values, w_at)
+    return _pack_rest(x, row_at, whole, last, width, values, w_at, count)
 
 
 @intrinsic

@@ -21,8 +21,8 @@ import numpy as np
 from scratchnet.activations import linear, relu, softmax
 from scratchnet.data import Batches
 from scratchnet.engines.fused import few
-from scratchnet.engines.fused.dense import NARROW
 from scratchnet.engines.fused.elementwise import all_finite
+from scratchnet.engines.fused.narrow import NARROW
 from scratchnet.engines.fused.steps import ConvStep, DenseStep, PlainStep, Rows, Step, every_row
 from scratchnet.layers.base import ActivatedLayer, Array, Layer
 from scratchnet.layers.convolution import Conv2D

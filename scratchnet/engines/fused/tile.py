@@ -38,9 +38,8 @@ from scratchnet.errors import expected
 __all__ = [
     "BROAD",
     "LONG",
-    "NARROW_BYTES",
-    "NARROW_ROWS",
     "PIECE",
+    "REGISTERS",
     "ROWS",
     "SLIM",
     "VECTOR_BYTES",
@@ -49,9 +48,9 @@ __all__ = [
     "broad_add",
     "broad_tile",
     "long_add",
-    "narrow_add",
     "number_bytes",
     "one_type",
+    "packed_add",
     "packed_tile",
     "pointer",
     "rows_of",
@@ -63,12 +62,11 @@ __all__ = [
 ]
 
 # (registers' bytes, ROWS, VECTORS): ROWS * VECTORS sums, VECTORS of w and one of x must fit in the
-# 32 (AVX-512, NEON) or 16 registers there are
+# REGISTERS there are
 SHAPES = {"AVX-512": (64, 6, 4), "AVX2": (32, 6, 2), "NEON": (16, 5, 4), "SSE2": (16, 6, 2)}
+REGISTERS = {"AVX-512": 32, "AVX2": 16, "NEON": 32, "SSE2": 16}
 # (ROWS, VECTORS) for convolutions that would leave much of a panel empty: 32 filters, say
 SLIM_SHAPES = {"AVX-512": (9, 2), "AVX2": (6, 2), "NEON": (5, 4), "SSE2": (6, 2)}
-# (ROWS, VECTORS) for layers of few units, in float64: the ten classes of a classifier
-NARROW_SHAPES = {"AVX-512": (8, 2), "AVX2": (4, 3), "NEON": (5, 5), "SSE2": (2, 5)}
 
 
 def simd() -> str:
@@ -83,8 +81,7 @@ def simd() -> str:
 
 VECTOR_BYTES, ROWS, VECTORS = SHAPES[simd()]
 SLIM_ROWS, SLIM_VECTORS = SLIM_SHAPES[simd()]
-NARROW_ROWS, NARROW_VECTORS = NARROW_SHAPES[simd()]
-WIDTH_BYTES, NARROW_BYTES = VECTOR_BYTES * VECTORS, VECTOR_BYTES * NARROW_VECTORS
+WIDTH_BYTES = VECTOR_BYTES * VECTORS
 LONG = 12  # vectors of a long tile
 # How many vectors a panel has, as a tuple of so many: compiled code is made for each type of its
 # arguments, and the length of a tuple is part of its type.
@@ -357,8 +354,8 @@ def vectors_for(columns: int, dtype: Any) -> tuple[int, ...]:
 
 tile = make_tile(ROWS_OF, VECTOR_BYTES)
 tile_add = make_tile(ROWS_OF, VECTOR_BYTES, adds=True)
-narrow_add = make_packed_tile(NARROW_ROWS, NARROW_VECTORS, VECTOR_BYTES, adds=True)
 packed_tile = make_packed_tile(ROWS, VECTORS, VECTOR_BYTES)
+packed_add = make_packed_tile(ROWS, VECTORS, VECTOR_BYTES, adds=True)
 broad_tile = make_packed_tile(1, BROAD, VECTOR_BYTES)
 broad_add = make_packed_tile(1, BROAD, VECTOR_BYTES, adds=True)
 long_add = make_packed_tile(1, LONG, VECTOR_BYTES, adds=True)
