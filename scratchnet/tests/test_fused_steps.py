@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from scratchnet.engines import engine
-from scratchnet.engines.fused import steps, threads
+from scratchnet.engines.fused import dense, steps, threads
 from scratchnet.engines.fused.convolution import BLOCKS, FEW_BLOCKS, PARTIAL_BYTES
-from scratchnet.engines.fused.dense import TILES
 from scratchnet.engines.fused.steps import ConvStep, DenseStep, PlainStep, every_row
 from scratchnet.engines.fused.tile import ROWS
 from scratchnet.engines.threads import set_num_threads
@@ -18,7 +17,7 @@ from scratchnet.registry import deserialize, serialize
 DTYPES = ("float32", "float64")
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}  # of the largest number of an array
 BATCHES = (1, 2, 5, 7, 33)
-MANY_ROWS = TILES * ROWS + 3  # more than wait at once under a panel of a dense layer
+MANY_ROWS = dense.TILES * ROWS + 3  # more than wait at once under a panel of a dense layer
 
 
 def random(rng, *shape):
@@ -156,6 +155,19 @@ def test_dense_step_is_its_layers(D, U, options, n, dtype):
 def test_dense_step_of_long_sums_and_many_rows_is_its_layers(n, D, U, dtype):
     step = DenseStep([Dense(U, activation="relu", dtype=dtype)])
     assert_step(step, (D,), n, dtype, few_values, exact=True)
+
+
+def test_a_kernel_too_large_to_be_packed_as_a_whole():
+    D, U = 33_000, 520
+    assert D * U * 4 > dense.PACKED_BYTES
+    x, kernel = (
+        few_values(np.random.default_rng(0), *shape).astype("float32")
+        for shape in ((MANY_ROWS, D), (D, U))
+    )
+    bias, y = np.ones(U, np.float32), np.empty((MANY_ROWS, U), np.float32)
+    rows, none, one = np.arange(MANY_ROWS)[::-1].copy(), np.empty((0, 0), np.uint8), np.float32(1)
+    dense.dense_forward(x, rows, kernel, bias, False, none, one, y, 2)
+    np.testing.assert_array_equal(y, x[::-1] @ kernel + 1)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
