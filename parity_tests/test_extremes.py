@@ -98,7 +98,7 @@ def test_a_layer_whose_logits_are_that_large(keras, dtype, kind, activation):
             np.errstate(under="ignore"),
         ):  # fmt: skip
             mine = one_step(scratchnet, kind, activation, dtype)
-        for what, ours, other in zip(("output", "loss"), mine, theirs, strict=False):
+        for what, ours, other in zip(("output", "loss"), mine[:2], theirs[:2], strict=True):
             assert_close(ours, other, dtype, f"{engine}, {what}")
         # A weight is the sum of 1331 large gradients, and float32 of Keras's own is off by more
         # than the bar on a processor with AVX-512: so the exact answer is what both are held to.

@@ -88,3 +88,12 @@ def test_what_is_not_finite_comes_through():
     zero, one = np.zeros(2, np.float32), np.float32(1)
     narrow.narrow_forward(x, np.arange(3), kernel, zero, False, NO_MASK, one, y, 1)
     np.testing.assert_array_equal(y, np.array([[np.nan] * 2, [np.inf] * 2, [-np.inf] * 2]))
+
+
+def test_zero_times_an_infinite_weight_is_not_a_number():
+    kernel = np.ones((50, 2), np.float32)
+    kernel[5, 0], kernel[49, 1] = np.inf, -np.inf
+    x, y = np.zeros((3, 50), np.float32), np.empty((3, 2), np.float32)
+    zero, one = np.zeros(2, np.float32), np.float32(1)
+    narrow.narrow_forward(x, np.arange(3), kernel, zero, False, NO_MASK, one, y, 1)
+    assert np.isnan(y).all()

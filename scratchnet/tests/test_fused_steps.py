@@ -2,12 +2,13 @@
 
 from itertools import pairwise
 
+import numba
 import numpy as np
 import pytest
 
 from scratchnet.engines import engine
-from scratchnet.engines.fused import dense, steps, threads
-from scratchnet.engines.fused.convolution import BLOCKS, FEW_BLOCKS, PARTIAL_BYTES
+from scratchnet.engines.fused import convolution, dense, steps, threads
+from scratchnet.engines.fused.convolution import BLOCKS, FEW_BLOCKS
 from scratchnet.engines.fused.steps import ConvStep, DenseStep, PlainStep, every_row
 from scratchnet.engines.fused.tile import ROWS
 from scratchnet.engines.threads import set_num_threads
@@ -371,10 +372,20 @@ def test_the_first_of_equal_windows_takes_the_gradient(value, activation, dtype,
     assert conv.grads["bias"].tolist() == [wanted.sum() / 3] * 3
 
 
+def test_a_large_kernel_has_few_partial_sums():
+    @numba.njit
+    def blocks(nbytes, images):
+        return convolution._blocks_of(nbytes, images)
+
+    small = convolution.PARTIAL_BYTES // BLOCKS
+    assert (blocks(small, 99), blocks(small + 1, 99)) == (BLOCKS, FEW_BLOCKS)
+    assert (blocks(small, 3), blocks(small + 1, 3)) == (3, 3)
+
+
 @pytest.mark.parametrize("pool", [2, None])
-def test_a_large_kernel_has_few_partial_sums(pool):
-    C, F, n = 64, 64, 2 * FEW_BLOCKS + 1  # more images than it has
-    assert BLOCKS * 9 * C * F * 4 > PARTIAL_BYTES
+def test_a_conv_step_with_a_large_kernel_is_its_layers(pool):
+    C, F, n = 64, 64, 2 * FEW_BLOCKS + 1  # more images than it has partial sums
+    assert BLOCKS * 9 * C * F * 4 > convolution.PARTIAL_BYTES
     step = conv_step((4, 5, C), F, {"kernel_size": 3, "activation": "relu"}, pool, "float32")
     assert_step(step, (4, 5, C), n, "float32", few_values, exact=True)
 
