@@ -10,7 +10,7 @@ in the `machine_info` of the JSON (`--benchmark-json=FILE`), and what a figure a
     gbytes_per_s                   what must be moved at least, a second
     fraction_of_peak_arithmetic    of this machine's peak, all threads (roofline.py)
     fraction_of_peak_bandwidth     of the nearest level of memory that holds the arrays
-    fraction_of_peak_..._fastest   the same of the fastest round, as the peaks are those of one
+    fraction_of_peak_..._fastest   the same of the fastest round, and of the fastest peak
     bound                          which of the two holds it back: "arithmetic" or "memory"
 """
 
@@ -24,7 +24,7 @@ import pytest
 
 if TYPE_CHECKING:
     from benchmarks.recorder import Recorder, Row
-    from benchmarks.roofline import Roofline
+    from benchmarks.roofline import Loops, Roofline
 
 # `pytest` by itself does not look for modules here, `python -m pytest` does
 ROOT = str(Path(__file__).parents[1])
@@ -32,7 +32,7 @@ if ROOT not in sys.path:
     sys.path.append(ROOT)
 
 ROWS = pytest.StashKey[list["Row"]]()
-ROOFLINE = pytest.StashKey["Roofline"]()
+ROOFLINE = pytest.StashKey[tuple["Roofline", "Loops"]]()
 # What may hold OpenBLAS to slower kernels than its own choice; read when NumPy is imported
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 REMOVED = "SCRATCHNET_BENCH_REMOVED"  # tells the second start which of them the first one had
@@ -75,9 +75,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark = pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")
     else:
         mark = pytest.mark.skip(reason="a benchmark: run `pytest --benchmark-only`")
+    from benchmarks.recorder import told
+
     for item in items:
         if item.path.parent.name == "benchmarks":
             item.add_marker(mark)
+            item.add_marker(pytest.mark.benchmark(timer=told))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -109,7 +112,7 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
     """What differs from run to run, and would make machines look different if it were above."""
     output_json["machine_info"]["load_average"] = list(os.getloadavg())
     if ROOFLINE in config.stash:
-        output_json["machine_info"]["roofline"] = config.stash[ROOFLINE].as_dict()
+        output_json["machine_info"]["roofline"] = config.stash[ROOFLINE][0].as_dict()
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -117,7 +120,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     rows = config.stash[ROWS]
     if not rows:
         return
-    roofline = config.stash[ROOFLINE]
+    roofline, _ = config.stash[ROOFLINE]
     write = terminalreporter.write_line
     terminalreporter.section("engine fused against the roofline of this machine")
     for kind, speed in roofline.gflops.items():
@@ -127,7 +130,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         one, everybody = level.gbytes_per_s["one"], level.gbytes_per_s["all"]
         write(f"peak bandwidth, {level.name}: {one:.0f} GB/s one thread, {everybody:.0f} all")
     write(f"{roofline.threads} threads, {roofline.simd}, load {os.getloadavg()[0]:.1f}")
-    write("medians, and the fastest rounds: the peaks are the fastest of several tries, too")
+    write("that is the best of some tries at the start; the fractions are of tries in turn with")
+    write("the kernel's rounds: median of median, and the fastest round of the best try")
     write("what is far below both peaks is held back by neither: calls, exponentials, waiting")
     write("")
     longest = max(len(row.name) for row in rows)
@@ -157,14 +161,15 @@ def _percent(fraction: float | None) -> str:
 
 
 @pytest.fixture(scope="session")
-def roofline(request: pytest.FixtureRequest) -> Callable[[], "Roofline"]:
-    """The roofline, measured when it is first asked for, once a session."""
-    from benchmarks.roofline import measure
+def roofline(request: pytest.FixtureRequest) -> Callable[[], tuple["Roofline", "Loops"]]:
+    """The roofline, measured when it is first asked for, once a session, and its loops."""
+    from benchmarks.roofline import Loops, measure
 
-    def known() -> "Roofline":
+    def known() -> tuple["Roofline", "Loops"]:
         stash = request.config.stash
         if ROOFLINE not in stash:
-            stash[ROOFLINE] = measure()
+            loops = Loops()
+            stash[ROOFLINE] = measure(loops), loops
         return stash[ROOFLINE]
 
     return known
@@ -172,7 +177,9 @@ def roofline(request: pytest.FixtureRequest) -> Callable[[], "Roofline"]:
 
 @pytest.fixture
 def record(
-    benchmark: Any, roofline: Callable[[], "Roofline"], request: pytest.FixtureRequest
+    benchmark: Any,
+    roofline: Callable[[], tuple["Roofline", "Loops"]],
+    request: pytest.FixtureRequest,
 ) -> "Recorder":
     """pytest-benchmark's fixture with what recorder.py adds."""
     from benchmarks.recorder import Recorder

@@ -2,17 +2,16 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # collecting imports neither Numba nor an engine
-    from benchmarks.roofline import Roofline
+    from benchmarks.roofline import Ceiling, Loops, Roofline
 
-__all__ = ["Recorder", "Row", "Work", "assert_same", "engines", "told"]
+__all__ = ["Recorder", "Row", "Work", "assert_same", "told"]
 
 SECONDS = 0.2  # that a case is timed for, about
 ROUND = 0.005  # seconds of a round, at least: below, several calls make one
@@ -25,10 +24,11 @@ FRACTIONS = "fraction_of_peak_arithmetic", "fraction_of_peak_bandwidth"
 
 
 class _Told:
-    """A clock that only moves when it is told to.
+    """A clock that only moves when it is told to: all cases have it.
 
-    For times that somebody else took, in a process of its own, or that are scaled up from a part
-    of the work: pytest-benchmark's tables then show the seconds that are meant.
+    For times that somebody else took, in a process of its own, that are scaled up from a part of
+    the work, or that other things are timed in turn with: pytest-benchmark's tables then show the
+    seconds that are meant.
     """
 
     def __init__(self) -> None:
@@ -47,12 +47,6 @@ class _Told:
 told = _Told()
 
 
-def engines(*names: str) -> list[Any]:
-    """Parameters for these engines; `loops` is timed on a part of the work and scaled."""
-    scaled = pytest.mark.benchmark(timer=told)
-    return [pytest.param(name, marks=scaled if name == "loops" else ()) for name in names]
-
-
 @dataclass(frozen=True)
 class Work:
     """What an operation comes to, whoever does it.
@@ -69,18 +63,15 @@ class Work:
     computed: float | None = None
     integers: bool = False
 
-    def judged(
-        self, seconds: float, roofline: "Roofline", dtype: Any = "float32"
-    ) -> dict[str, Any]:
+    def judged(self, seconds: float, ceiling: "Ceiling") -> dict[str, Any]:
         """Rates, fractions of the roofline, and which side of it bounds."""
-        level = roofline.level(int(self.nbytes))
-        peak, bandwidth = roofline.peak(dtype), level.gbytes_per_s["all"] * 1e9
+        peak, bandwidth = ceiling.peak, ceiling.bandwidth
         done = self.flops if self.computed is None else self.computed
         facts: dict[str, Any] = {
             "gflops": self.flops / seconds / 1e9,
             "gbytes_per_s": self.nbytes / seconds / 1e9,
             "operations_a_byte": done / self.nbytes,
-            "memory_level": level.name,
+            "memory_level": ceiling.level,
             "fraction_of_peak_bandwidth": self.nbytes / seconds / bandwidth,
         }
         if self.computed is not None:
@@ -108,27 +99,51 @@ class Row:
 class Recorder:
     """The fixture `record`: pytest-benchmark's own, and what is added to it."""
 
-    def __init__(self, benchmark: Any, roofline: Callable[[], "Roofline"], rows: list[Row]) -> None:
+    def __init__(
+        self,
+        benchmark: Any,
+        roofline: Callable[[], tuple["Roofline", "Loops"]],
+        rows: list[Row],
+    ) -> None:
         self.benchmark, self.extra = benchmark, benchmark.extra_info
         self._roofline, self._rows = roofline, rows
+        self._tries: list[Ceiling] = []
 
     def group(self, name: str) -> None:
         self.benchmark.group = name
 
-    def time(self, work: Callable[[], Any], seconds: float = SECONDS) -> None:
-        """Time calls of what has been called before, so that all is compiled."""
+    def time(
+        self, call: Callable[[], Any], work: Work | None = None, seconds: float = SECONDS
+    ) -> None:
+        """Time calls of what has been called before, so that all is compiled.
+
+        work    what a call comes to: it is compared with the roofline's own loops, of which each
+                round has a try, as the peak of shared cores moves within minutes
+        """
         start = time.perf_counter()
-        work()
+        call()
         once = time.perf_counter() - start
         time.sleep(REST)
         calls = max(1, round(ROUND / max(once, 1e-7)))
         rounds = round(seconds / (calls * once))
         rounds = min(max(rounds, LEAST_ROUNDS), MOST_ROUNDS)
-        self.benchmark.pedantic(work, rounds=rounds, iterations=calls, warmup_rounds=1)
+
+        def timed() -> None:
+            if work is not None:
+                roofline, loops = self._roofline()
+                self._tries.append(loops.ceiling(roofline.level(int(work.nbytes)).name))
+                call()  # its arrays lie in the caches again
+            start = time.perf_counter()
+            for _ in range(calls):
+                call()
+            told.tell((time.perf_counter() - start) / calls)
+            if work is not None:
+                time.sleep(REST)  # or its threads spin beside the next try
+
+        self.benchmark.pedantic(timed, rounds=rounds, warmup_rounds=1)
 
     def time_part(self, work: Callable[[], Any], scale: float) -> None:
-        """Time a part of the work; the figures are those of `scale` times as much. The case's timer
-        is `told`."""
+        """Time a part of the work; the figures are those of `scale` times as much."""
 
         def timed() -> None:
             start = time.perf_counter()
@@ -139,20 +154,33 @@ class Recorder:
         self.benchmark.pedantic(timed, rounds=LEAST_ROUNDS, warmup_rounds=0)
 
     def time_told(self, work: Callable[[], float], rounds: int) -> None:
-        """Rounds whose seconds `work` returns. The case's timer is `told`."""
+        """Rounds whose seconds `work` returns."""
         self.benchmark.pedantic(lambda: told.tell(work()), rounds=rounds)
 
     def judge(self, work: Work, summary: str | None = None) -> None:
-        """Write down the rates of the median, and the fractions of the fastest round: the roofline
-        is what the fastest of several tries reached. With a name also in the summary at the end."""
+        """Write down the rates of the median, and the fractions of the fastest round: the one
+        against the median of the roofline's tries, the other against the best. With a name also in
+        the summary at the end."""
         stats = self.benchmark.stats.stats
-        facts, best = (work.judged(s, self._roofline()) for s in (stats.median, stats.min))
+        facts = work.judged(stats.median, self._ceiling(work, np.median))
+        best = work.judged(stats.min, self._ceiling(work, np.max))
         self.extra.update(facts)
         for name in FRACTIONS:
             if name in best:
                 self.extra[f"{name}_fastest"] = best[name]
         if summary is not None:
             self._rows.append(Row(summary, stats.median, facts, best))
+
+    def _ceiling(self, work: Work, of: Callable[[list[float]], float]) -> "Ceiling":
+        """That of the tries between the rounds; without any, the one measured at the start."""
+        measured = self._roofline()[0].ceiling(int(work.nbytes))
+        if not self._tries:
+            return measured
+        return replace(
+            measured,
+            peak=of([one.peak for one in self._tries]),
+            bandwidth=of([one.bandwidth for one in self._tries]),
+        )
 
 
 def assert_same(

@@ -15,7 +15,9 @@ Both are measured, not looked up. The peak is a loop of independent fused multip
 in registers; one of them counts as two operations. The bandwidth is that of a triad,
 a[i] = b[i] + c[i] * s, over arrays of a size that fits a level of the memory; its three arrays
 count once each, as in STREAM. What is given is the best of several tries: a peak is what nothing
-disturbs. On a machine that is busy with something else the peak of all threads is too low.
+disturbs. On a machine that is busy with something else the peak of all threads is too low; where
+others share its cores the peak moves within minutes, so that a kernel is compared with tries in
+turn with its own rounds (recorder.py).
 
 source    Williams, Waterman and Patterson, "Roofline" (2009); McCalpin, STREAM
 """
@@ -37,7 +39,7 @@ from scratchnet.engines.fused.tile import ROWS, VECTOR_BYTES, VECTORS, Vectors, 
 from scratchnet.engines.threads import get_num_threads
 from scratchnet.utils.memory import aligned
 
-__all__ = ["Level", "Roofline", "measure"]
+__all__ = ["Ceiling", "Level", "Loops", "Roofline", "measure"]
 
 CHAINS = ROWS * VECTORS  # sums that do not wait for each other: as many as the tile has
 UNROLLED = 4  # vectors that one step of the triad does
@@ -60,6 +62,18 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Ceiling:
+    """What no kernel of a size is faster than: operations and bytes a second of all threads.
+
+    level    the memory whose bandwidth it is
+    """
+
+    level: str
+    peak: float
+    bandwidth: float
+
+
+@dataclass(frozen=True)
 class Roofline:
     """gflops    float type -> "one" thread, "all" threads -> 10^9 operations a second"""
 
@@ -68,10 +82,6 @@ class Roofline:
     gflops: dict[str, dict[str, float]]
     levels: tuple[Level, ...]
 
-    def peak(self, dtype: Any) -> float:
-        """Operations a second of all threads."""
-        return self.gflops[np.dtype(dtype).name]["all"] * 1e9
-
     def level(self, nbytes: int) -> Level:
         """The nearest level that holds so much."""
         for level in self.levels:
@@ -79,27 +89,64 @@ class Roofline:
                 return level
         return self.levels[-1]
 
+    def ceiling(self, nbytes: int, dtype: Any = "float32") -> Ceiling:
+        """As it was measured once, for arrays of so many bytes."""
+        level, kind = self.level(nbytes), np.dtype(dtype).name
+        peak, bandwidth = self.gflops[kind]["all"], level.gbytes_per_s["all"]
+        return Ceiling(level.name, peak * 1e9, bandwidth * 1e9)
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def measure() -> Roofline:
+class Loops:
+    """The two loops, a try at a time; what they need is made once."""
+
+    def __init__(self) -> None:
+        self.threads = get_num_threads()
+        self._pool = ThreadPoolExecutor(self.threads)
+        self._made: dict[tuple[Any, ...], Callable[[], float]] = {}
+
+    def peak(self, kind: str = "float32", threads: int | None = None) -> float:
+        """Operations a second of so many threads (default: all)."""
+        return self._try(_peak, kind, threads)
+
+    def bandwidth(self, nbytes: int, threads: int | None = None) -> float:
+        """Bytes a second of so many threads, each of which has arrays of nbytes together."""
+        return self._try(_triad_speed, nbytes, threads)
+
+    def ceiling(self, level: str) -> Ceiling:
+        """One try of each, in float32."""
+        (nbytes,) = [size for name, _, size in _levels(self.threads) if name == level]
+        bandwidth = self.bandwidth(nbytes)  # first, as it takes the caches
+        return Ceiling(level, self.peak(), bandwidth)
+
+    def _try(self, loop: Callable[..., Callable[[], float]], what: Any, count: int | None) -> float:
+        key = loop, what, count or self.threads
+        if key not in self._made:
+            self._made[key] = loop(self._pool, key[2], what)
+        return self._made[key]()
+
+
+def measure(loops: Loops) -> Roofline:
     """Measure everything; some three seconds, a third of it for compiling."""
-    threads = get_num_threads()
-    with ThreadPoolExecutor(threads) as pool:
-        return Roofline(
-            threads,
-            simd(),
-            {kind: _one_and_all(_peak, pool, threads, kind) for kind in ("float32", "float64")},
-            tuple(
-                Level(name, holds, _one_and_all(_triad_speed, pool, threads, size))
-                for name, holds, size in _levels(threads)
-            ),
-        )
 
+    def one_and_all(loop: Callable[[Any, int], float], what: Any) -> dict[str, float]:
+        counts = {"one": 1, "all": loops.threads}
+        return {
+            name: max(loop(what, count) for _ in range(TRIES)) / 1e9
+            for name, count in counts.items()
+        }
 
-def _one_and_all(work: Callable[..., float], pool: Any, threads: int, what: Any) -> dict[str, Any]:
-    return {name: work(pool, n, what) / 1e9 for name, n in (("one", 1), ("all", threads))}
+    return Roofline(
+        loops.threads,
+        simd(),
+        {kind: one_and_all(loops.peak, kind) for kind in ("float32", "float64")},
+        tuple(
+            Level(name, holds, one_and_all(loops.bandwidth, size))
+            for name, holds, size in _levels(loops.threads)
+        ),
+    )
 
 
 # ------------------------------------------------------------------ arithmetic
@@ -143,8 +190,8 @@ def _grow(x, steps):
     _multiply_adds(x, steps)
 
 
-def _peak(pool: ThreadPoolExecutor, threads: int, kind: str) -> float:
-    """Operations a second of so many threads."""
+def _peak(pool: ThreadPoolExecutor, threads: int, kind: str) -> Callable[[], float]:
+    """Tries: operations a second of so many threads."""
     lanes = VECTOR_BYTES // np.dtype(kind).itemsize
     rooms = [_ones(CHAINS * lanes, kind) for _ in range(threads)]
 
@@ -155,8 +202,7 @@ def _peak(pool: ThreadPoolExecutor, threads: int, kind: str) -> float:
         return _together(pool, [lambda room=room: _grow(room, steps) for room in rooms])
 
     steps = _long_enough(once, PEAK_SECONDS)
-    best = min(once(steps) for _ in range(TRIES))
-    return 2.0 * threads * steps * CHAINS * lanes / best
+    return lambda: 2.0 * threads * steps * CHAINS * lanes / once(steps)
 
 
 # ------------------------------------------------------------------ memory
@@ -197,8 +243,8 @@ def _triads(a, b, c, times):
         _triad(a, b, c, a.size)
 
 
-def _triad_speed(pool: ThreadPoolExecutor, threads: int, nbytes: int) -> float:
-    """Bytes a second of so many threads, each of which has arrays of nbytes together."""
+def _triad_speed(pool: ThreadPoolExecutor, threads: int, nbytes: int) -> Callable[[], float]:
+    """Tries: bytes a second of so many threads, each of which has arrays of nbytes together."""
     step = UNROLLED * VECTOR_BYTES
     size = max(nbytes // 3 // step, 1) * step // 4
     arrays = [[_ones(size, "float32") for _ in range(3)] for _ in range(threads)]
@@ -207,8 +253,7 @@ def _triad_speed(pool: ThreadPoolExecutor, threads: int, nbytes: int) -> float:
         return _together(pool, [lambda mine=mine: _triads(*mine, times) for mine in arrays])
 
     times = _long_enough(once, TRIAD_SECONDS)
-    best = min(once(times) for _ in range(TRIES))
-    return threads * times * 3.0 * size * 4 / best
+    return lambda: threads * times * 3.0 * size * 4 / once(times)
 
 
 def _levels(threads: int) -> list[tuple[str, int, int]]:

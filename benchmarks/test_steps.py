@@ -164,10 +164,11 @@ def backward_work(case: Case, side: Side, x: Array, y: Array) -> Work:
 def test_forward(record: Recorder, case: Case, contestant: str) -> None:
     record.group(f"merged {case.name}, forward")
     side, x, _, y = prepare(case, contestant)
+    work = forward_work(case, side, x, y)
     with scratchnet.engine(side.engine):
-        record.time(lambda: side.forward(x))
+        record.time(lambda: side.forward(x), work)
     name = f"{case.name}, forward" if side.step is not None else None
-    record.judge(forward_work(case, side, x, y), name)
+    record.judge(work, name)
 
 
 @pytest.mark.parametrize("contestant", CONTESTANTS)
@@ -175,8 +176,9 @@ def test_forward(record: Recorder, case: Case, contestant: str) -> None:
 def test_backward(record: Recorder, case: Case, contestant: str) -> None:
     record.group(f"merged {case.name}, backward")
     side, x, dy, y = prepare(case, contestant)
+    work = backward_work(case, side, x, y)
     record.extra["alive"] = np.count_nonzero(y) / y.size  # of the gradients in dy
     with scratchnet.engine(side.engine):
-        record.time(lambda: side.backward(dy))
+        record.time(lambda: side.backward(dy), work)
     name = f"{case.name}, backward" if side.step is not None else None
-    record.judge(backward_work(case, side, x, y), name)
+    record.judge(work, name)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.recorder import Recorder, told
+from benchmarks.recorder import Recorder
 from keras_ref.race import agreement, contestants, referee
 from keras_ref.race.contestants import Contestant, Refused
 from keras_ref.race.process import Process
@@ -46,7 +46,6 @@ CONTESTANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "sklearn": ("sklearn", {}),
 }
 KERAS_ONCE = "keras as in the tutorials"  # predicting one image has no settings
-pytestmark = pytest.mark.benchmark(timer=told)
 
 
 @lru_cache
