@@ -382,6 +382,27 @@ def test_a_large_kernel_has_few_partial_sums():
     assert (blocks(small, 3), blocks(small + 1, 3)) == (3, 3)
 
 
+def test_a_task_has_images_that_fill_its_tiles():
+    @numba.njit
+    def images(windows, height, rows):
+        return convolution._images_of(windows, height, rows)
+
+    assert images(100, 6, 128) == 3  # 300 windows, 50 tiles
+    assert images(100, 6, 33) == 1  # of 33 images so few tasks would keep threads waiting
+    assert images(676, 9, 128) == 1
+    assert images(4, 6, 999) == 18
+    assert images(4, 6, 7) == 7
+    assert images(4, 6, 0) == 1
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])  # "valid": read where they lie
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_images_of_a_task_come_from_any_rows(dtype, padding):
+    # 9 windows of 75 terms and more images than a task has, the last of which has fewer
+    step = conv_step((5, 5, 8), 20, {"kernel_size": 3, "padding": padding}, None, dtype)
+    assert_step(step, (5, 5, 8), 150, dtype, few_values, exact=True)
+
+
 @pytest.mark.parametrize("pool", [2, None])
 def test_a_conv_step_with_a_large_kernel_is_its_layers(pool):
     C, F, n = 64, 64, 2 * FEW_BLOCKS + 1  # more images than it has partial sums

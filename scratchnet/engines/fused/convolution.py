@@ -7,9 +7,9 @@ was. The full output of the convolution never exists.
 Backward: pooling lets one gradient of a cell through, and relu only where the output is above 0.
 What is left, one number in eight or so, is listed; the tiles walk through the lists.
 
-Everywhere a task copies its images into a room of its own first: with the padding around, from
-whatever rows of the data the batch takes, and with some numbers behind the end that a vector may
-read too many.
+A task copies its images into a room of its own first: with the padding around, from whatever rows
+of the data the batch takes, and with some numbers behind the end that a vector may read too many.
+Only where forward needs none of this, it reads an image where it lies.
 """
 
 import numpy as np
@@ -56,10 +56,14 @@ __all__ = [
 ]
 
 WINDOWS_OF_A_TASK = 64  # at least: so that few rows of the last tile stay empty
+MOST_WINDOWS = 320  # of a task, for which it takes more images to that end
+EMPTY = 64  # one row in so many may stay empty
+TASKS = 16  # at least, so that no thread has to wait for long
 BLOCKS, FEW_BLOCKS = 16, 8  # partial sums of dkernel: of a small one, of a large one
 PARTIAL_BYTES = 5 << 18  # of a small one's partial sums
 FILTERS_OF_A_TASK = 16
 GRADIENTS_OF_A_LIST = 32
+COPIED = 8  # numbers of an image that are copied while one window is listed
 WINDOWS_OF_A_SUM = 128
 
 
@@ -122,7 +126,7 @@ def leave_windows(
     row, small    room for a panel's columns
     """
     width = row.size
-    # what does not change from cell to cell is asked outside: it took 7 % of the first layer of `cnn`
+    # what does not change from cell to cell is asked outside: it took 7 % of `cnn`'s first layer
     if first + width <= F and argmax.size:
         for cell in range(cells):
             sums, place = begin + cell * per_cell * width, at + cell * F + first
@@ -155,6 +159,24 @@ def _multiply(room, row_at, rows, taps, panel, w_at, block, vectors):
             tile_add(room, row_at, t, taps, panel, 0, w_at, j, last, block, at, width, vectors)
 
 
+@inner
+def _list_windows(starts, origin, row_at, i):
+    """Where the windows of the i-th image of a task begin, if the image lies at `origin`."""
+    for s in range(starts.size):
+        row_at[i * starts.size + s] = origin + starts[s]
+
+
+@inner
+def _images_of(windows, height, rows):
+    """How many images a task has: enough windows for some tiles, and as few more images as leave
+    almost no row of the last tile empty."""
+    least = max(1, WINDOWS_OF_A_TASK // windows)
+    for images in range(least, min(MOST_WINDOWS // windows, rows // TASKS) + 1):
+        if -images * windows % height * EMPTY <= images * windows:
+            return images
+    return min(least, max(1, rows))
+
+
 @tasks
 def _forward_tasks(
     counter, x, rows, windows, kernel, panels, bias, relu, images, parts, y, argmax, vectors
@@ -165,12 +187,13 @@ def _forward_tasks(
     total, mine = bias.size // width, 1 if panels.size == 0 else 0
     own = aligned_rows(mine, K * width, x.dtype)
     starts, taps, per_cell = windows.starts, windows.taps, windows.per_cell
-    cells = starts.size // per_cell
-    room = np.zeros(images * windows.room, x.dtype)
+    cells, size = starts.size // per_cell, windows.room
+    # without padding an image is read where it lies, if listing its windows is less than a copy
+    direct = size == x.shape[1] and starts.size * COPIED < size
+    room = np.zeros(0 if direct else images * size, x.dtype)
     row_at = np.empty(images * starts.size + height, np.intp)
     for i in range(images):
-        for s in range(starts.size):
-            row_at[i * starts.size + s] = i * windows.room + starts[s]
+        _list_windows(starts, 0 if direct else i * size, row_at, i)
     for r in range(height):  # rows of the last tile that belong to no window
         row_at[images * starts.size + r] = 0
     w_at = every(width, K)
@@ -184,13 +207,17 @@ def _forward_tasks(
         first, part = task // parts * images, task % parts
         here = min(images, N - first)
         for i in range(here if first != inside else 0):
-            enter(x, rows[first + i], windows, room, i * windows.room)
+            if direct:
+                _list_windows(starts, rows[first + i] * size, row_at, i)
+            else:
+                enter(x, rows[first + i], windows, room, i * size)
         inside = first
         for p in range(part * total // parts, (part + 1) * total // parts):
             if own.size:
                 pack_panels(kernel, p * width, own, vectors)
             panel = own[0] if own.size else panels[p]
-            _multiply(room, row_at, here * starts.size, taps, panel, w_at, block, vectors)
+            numbers = x if direct else room
+            _multiply(numbers, row_at, here * starts.size, taps, panel, w_at, block, vectors)
             leave_windows(
                 block, 0, here * cells, per_cell, bias, relu, p * width, F, y, argmax,
                 first * cells * F, row, small, vectors,
@@ -211,7 +238,7 @@ def conv_forward(x, rows, windows, kernel, bias, relu, y, argmax, vectors, worke
     """
     K, F = kernel.shape
     width = width_of(vectors, x)
-    images = min(max(1, WINDOWS_OF_A_TASK // windows.starts.size), max(1, rows.size))
+    images = _images_of(windows.starts.size, rows_of(vectors), rows.size)
     total = (F + width - 1) // width
     whole = bias_of_panels(bias, width)
     alone = rows.size <= images  # then the panels are the tasks
