@@ -30,7 +30,7 @@ from scratchnet.engines.fused.packing import (
     copy_row,
     every,
     move,
-    pack_panels,
+    pack_panel,
     terms_of,
     width_of,
 )
@@ -110,9 +110,10 @@ def bias_of_panels(bias, width):
 
 @tasks
 def _panel_tasks(counter, kernel, panels, vectors):
+    width, (total, size), panels = width_of(vectors, kernel), panels.shape, panels.reshape(-1)
     p = draw(counter)
-    while p < panels.shape[0]:
-        pack_panels(kernel, p * width_of(vectors, kernel), panels[p : p + 1], vectors)
+    while p < total:
+        pack_panel(kernel, p * width, panels, p * size, vectors)
         p = draw(counter)
 
 
@@ -185,7 +186,7 @@ def _forward_tasks(
     N, K = rows.size, kernel.shape[0]
     width, height = width_of(vectors, x), rows_of(vectors)
     total, mine = bias.size // width, 1 if panels.size == 0 else 0
-    own = aligned_rows(mine, K * width, x.dtype)
+    own = aligned(mine * K * width, x.dtype)
     starts, taps, per_cell = windows.starts, windows.taps, windows.per_cell
     cells, size = starts.size // per_cell, windows.room
     # without padding an image is read where it lies, if listing its windows is less than a copy
@@ -214,8 +215,8 @@ def _forward_tasks(
         inside = first
         for p in range(part * total // parts, (part + 1) * total // parts):
             if own.size:
-                pack_panels(kernel, p * width, own, vectors)
-            panel = own[0] if own.size else panels[p]
+                pack_panel(kernel, p * width, own, 0, vectors)
+            panel = own if own.size else panels[p]
             numbers = x if direct else room
             _multiply(numbers, row_at, here * starts.size, taps, panel, w_at, block, vectors)
             leave_windows(

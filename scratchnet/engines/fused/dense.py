@@ -23,8 +23,8 @@ from scratchnet.engines.fused.packing import (
     copy_row,
     every,
     pack_columns,
+    pack_panel,
     pack_panel_transposed,
-    pack_panels,
     pack_rows,
     places_of,
     terms_of,
@@ -57,16 +57,16 @@ def nothing(ndim, kind):
 @tasks
 def _pack_tasks(counter, x, rows, width, values, w_at, counts, kernel, panels):
     """A task is a tile of x, or a panel of the kernel."""
-    tiles, D, flat = counts.size, x.shape[1], x.reshape(-1)
-    row_at = np.empty(ROWS, np.intp)
+    tiles, D, flat, total = counts.size, x.shape[1], x.reshape(-1), panels.shape[0]
+    row_at, all_panels = np.empty(ROWS, np.intp), panels.reshape(-1)
     task = draw(counter)
-    while task < tiles + panels.shape[0]:
+    while task < tiles + total:
         if task < tiles:
             places_of(rows, task * ROWS, D, row_at)
             counts[task] = pack_rows(flat, row_at, 0, D, width, values[task], w_at[task])
         else:
             p = task - tiles
-            pack_panels(kernel, p * width, panels[p : p + 1], WIDE)
+            pack_panel(kernel, p * width, all_panels, p * D * width, WIDE)
         task = draw(counter)
 
 
@@ -99,18 +99,18 @@ def _forward_tasks(
     (N, U), D = y.shape, kernel.shape[0]
     tiles, width = counts.size, WIDTH_BYTES // panels.itemsize
     total, own = (U + width - 1) // width, 1 if panels.size == 0 else 0
-    packed = aligned_rows(own, D * width, panels.dtype)
+    packed = aligned(own * D * width, panels.dtype)
     out = aligned((tiles + parts - 1) // parts * ROWS * width, panels.dtype)
     flat, flat_keep = y.reshape(-1), keep.reshape(-1)
     # the tile is told where in these to begin: a slice for each would be counted by all threads
-    source = packed.reshape(-1) if own else panels.reshape(-1)
+    source = packed if own else panels.reshape(-1)
     values, w_at, size = values.reshape(-1), w_at.reshape(-1), w_at.shape[1]
     task = draw(counter)
     while task < parts * total:
         part, p = task // total, task % total
         first, there = p * width, min(width, U - p * width)
         if own:
-            pack_panels(kernel, first, packed, WIDE)
+            pack_panel(kernel, first, packed, 0, WIDE)
         begin, end = part * tiles // parts, (part + 1) * tiles // parts
         panel = 0 if own else p * D * width
         _multiply(values, w_at, size, counts, begin, end, source, panel, out)

@@ -12,7 +12,7 @@ call.
 import numpy as np
 
 from scratchnet.engines.fused.convolution import bias_of_panels, enter, leave_windows
-from scratchnet.engines.fused.packing import aligned, aligned_rows, every, pack_panels, width_of
+from scratchnet.engines.fused.packing import aligned, every, pack_panel, width_of
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
     BROAD,
@@ -124,7 +124,7 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y, vector
     few = rows.size * starts.size <= FEW_TILES * height
     direct = F == width or (F % width == 0 and few)
     own = 0 if direct else 1
-    panels = aligned_rows(own, K * width, x.dtype)
+    own_panel = aligned(own * K * width, x.dtype)
     w_at = every(F if direct else width, K)
     room = np.zeros(windows.room if padded else 0, x.dtype)
     block = aligned(max((cells + parts - 1) // parts * per_cell, height) * width, x.dtype)
@@ -136,9 +136,9 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y, vector
     while task >= 0:
         p, part = task // parts, task % parts
         if p != packed and not direct:
-            pack_panels(kernel, p * width, panels, vectors)
+            pack_panel(kernel, p * width, own_panel, 0, vectors)
             packed = p
-        panel, w_from = (kernel.reshape(-1), p * width) if direct else (panels[0], 0)
+        panel, w_from = (kernel.reshape(-1), p * width) if direct else (own_panel, 0)
         cell, end = part * cells // parts, (part + 1) * cells // parts
         begin, last = cell * per_cell, max(end * per_cell, height)
         for i in range(rows.size):

@@ -40,8 +40,8 @@ __all__ = [
     "every",
     "move",
     "pack_columns",
+    "pack_panel",
     "pack_panel_transposed",
-    "pack_panels",
     "pack_rows",
     "places_of",
     "terms_of",
@@ -287,30 +287,45 @@ def pack_columns(x, rows, first, width, values, w_at):
     return rows.size
 
 
-@inner
-def pack_panels(w, first, panels, vectors):
-    """Columns of w (J, U) from `first` on, zeros after U, to panels (n, J * width).
+@intrinsic
+def pack_panel(
+    typingctx: Any, w: Any, first: Any, panels: Any, panel_from: Any, vectors: Any
+) -> Any:
+    """panels[panel_from + j * width + v] = w[j, first + v] for the columns of a panel; zeros after
+    the last column of w (J, U).
 
-    Several panels at once, because a row of w is read in longer pieces then.
+    As LLVM's instructions, because kernels bring it more than once: from Python it took as long to
+    compile as the rest of a forward pass.
     """
-    J, U = w.shape
-    width = panels.shape[1] // J
-    fits = width == width_of(vectors, panels) and w.itemsize <= panels.itemsize
-    if fits and first + panels.shape[0] * width <= U:
-        flat, all_panels = w.reshape(-1), panels.reshape(-1)
-        for j in range(J):
-            for p in range(panels.shape[0]):
-                begin = j * U + first + p * width
-                copy_row(flat, begin, all_panels, (p * J + j) * width, vectors)
-        return
-    for p in range(panels.shape[0]):
-        begin = first + p * width
-        there = max(0, min(width, U - begin))
-        for j in range(J):
-            for v in range(there):
-                panels[p, j * width + v] = w[j, begin + v]
-            for v in range(there, width):
-                panels[p, j * width + v] = 0
+    index = types.intp
+
+    def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        matrix = context.make_array(signature.args[0])(context, b, arguments[0])
+        rows, columns = cgutils.unpack_tuple(b, matrix.shape)
+        panel = pointer(context, b, signature, arguments, 2, 3)
+        number = panel.type.pointee
+        longer = max((matrix.data.type.pointee, number), key=number_bytes)
+        lanes = Vectors(b, longer, VECTOR_BYTES)
+        width = ir.Constant(columns.type, len(vectors) * VECTOR_BYTES // number_bytes(number))
+        there = b.sub(columns, arguments[1])
+        fits = b.icmp_signed(">=", there, width)
+        with cgutils.for_range(b, rows) as row:
+            begin = b.gep(matrix.data, [b.add(b.mul(row.index, columns), arguments[1])])
+            target = b.gep(panel, [b.mul(row.index, width)])
+            with b.if_else(fits) as (whole, ragged):
+                with whole:
+                    for v in range(len(vectors)):
+                        lanes.store_as(lanes.load_as(begin, v), target, v)
+                with ragged:
+                    one = Vectors(b, number, number_bytes(number))
+                    with cgutils.for_range(b, there) as column:
+                        value = one.load_as(b.gep(begin, [column.index]), 0)
+                        one.store(value, b.gep(target, [column.index]), 0)
+                    with cgutils.for_range(b, b.sub(width, there)) as column:
+                        one.store(one.zero, b.gep(target, [b.add(there, column.index)]), 0)
+        return context.get_dummy_value()
+
+    return types.void(w, index, panels, index, vectors), emit
 
 
 @intrinsic
