@@ -44,7 +44,8 @@ __all__ = ["Ceiling", "Level", "Loops", "Roofline", "measure"]
 CHAINS = ROWS * VECTORS  # sums that do not wait for each other: as many as the tile has
 UNROLLED = 4  # vectors that one step of the triad does
 TRIES = 8
-PEAK_SECONDS, TRIAD_SECONDS = 0.015, 0.01  # of one try, about
+# of one try, about: to wake the threads takes a tenth of a millisecond, which must not count
+PEAK_SECONDS, TRIAD_SECONDS = 0.015, 0.01
 MEMORY_BYTES = 64 << 20, 512 << 20  # of the three arrays, at least and at most
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
@@ -89,10 +90,10 @@ class Roofline:
                 return level
         return self.levels[-1]
 
-    def ceiling(self, nbytes: int, dtype: Any = "float32") -> Ceiling:
-        """As it was measured once, for arrays of so many bytes."""
-        level, kind = self.level(nbytes), np.dtype(dtype).name
-        peak, bandwidth = self.gflops[kind]["all"], level.gbytes_per_s["all"]
+    def ceiling(self, nbytes: int) -> Ceiling:
+        """As it was measured once, in float32, for arrays of so many bytes."""
+        level = self.level(nbytes)
+        peak, bandwidth = self.gflops["float32"]["all"], level.gbytes_per_s["all"]
         return Ceiling(level.name, peak * 1e9, bandwidth * 1e9)
 
     def as_dict(self) -> dict[str, Any]:
