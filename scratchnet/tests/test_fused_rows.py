@@ -175,6 +175,12 @@ def test_a_panel_holds_columns_and_zeros_behind_the_last(vectors, U, of, to):
         assert (panels[-7:] == REST).all()
 
 
+def test_a_panel_is_not_packed_from_a_matrix_in_another_order():
+    w, panels = np.ones((5, 7), np.float32, order="F"), np.zeros(5 * 64, np.float32)
+    with pytest.raises(numba.errors.TypingError, match="a matrix in C order"):
+        panel_of(w, 0, panels, 0, WIDE)
+
+
 @pytest.mark.parametrize(("of", "to"), [("float32",) * 2, ("float64",) * 2, ("float32", "float64")])
 @pytest.mark.parametrize("D", [1, 15, 64, 71])
 @pytest.mark.parametrize("U", [6, 16, 37])

@@ -398,7 +398,7 @@ def test_a_task_has_images_that_fill_its_tiles():
 @pytest.mark.parametrize("padding", ["valid", "same"])  # "valid": read where they lie
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_images_of_a_task_come_from_any_rows(dtype, padding):
-    # 9 windows of 75 terms and more images than a task has, the last of which has fewer
+    # 9 windows (or 25) of 72 terms and more images than a task has, the last of which has fewer
     step = conv_step((5, 5, 8), 20, {"kernel_size": 3, "padding": padding}, None, dtype)
     assert_step(step, (5, 5, 8), 150, dtype, few_values, exact=True)
 

@@ -185,8 +185,8 @@ def _forward_tasks(
     """A task is so many images under a part of the panels, which it packs if `panels` is empty."""
     N, K = rows.size, kernel.shape[0]
     width, height = width_of(vectors, x), rows_of(vectors)
-    total, mine = bias.size // width, 1 if panels.size == 0 else 0
-    own = aligned(mine * K * width, x.dtype)
+    total = bias.size // width
+    own = aligned(K * width if panels.size == 0 else 0, x.dtype)
     starts, taps, per_cell = windows.starts, windows.taps, windows.per_cell
     cells, size = starts.size // per_cell, windows.room
     # without padding an image is read where it lies, if listing its windows is less than a copy
@@ -202,7 +202,8 @@ def _forward_tasks(
     row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
     F = y.shape[2]
     x, y, argmax = x.reshape(-1), y.reshape(-1), argmax.reshape(-1)
-    inside = -1  # the first of the images that are in the room
+    numbers = x if direct else room
+    inside = -1  # the first of the images that are in the room, or listed
     task = draw(counter)
     while task // parts * images < N:
         first, part = task // parts * images, task % parts
@@ -217,7 +218,6 @@ def _forward_tasks(
             if own.size:
                 pack_panel(kernel, p * width, own, 0, vectors)
             panel = own if own.size else panels[p]
-            numbers = x if direct else room
             _multiply(numbers, row_at, here * starts.size, taps, panel, w_at, block, vectors)
             leave_windows(
                 block, 0, here * cells, per_cell, bias, relu, p * width, F, y, argmax,

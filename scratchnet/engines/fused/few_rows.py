@@ -123,8 +123,7 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y, vector
         row_at[: starts.size] = starts
     few = rows.size * starts.size <= FEW_TILES * height
     direct = F == width or (F % width == 0 and few)
-    own = 0 if direct else 1
-    own_panel = aligned(own * K * width, x.dtype)
+    own = aligned(0 if direct else K * width, x.dtype)
     w_at = every(F if direct else width, K)
     room = np.zeros(windows.room if padded else 0, x.dtype)
     block = aligned(max((cells + parts - 1) // parts * per_cell, height) * width, x.dtype)
@@ -136,9 +135,9 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y, vector
     while task >= 0:
         p, part = task // parts, task % parts
         if p != packed and not direct:
-            pack_panel(kernel, p * width, own_panel, 0, vectors)
+            pack_panel(kernel, p * width, own, 0, vectors)
             packed = p
-        panel, w_from = (kernel.reshape(-1), p * width) if direct else (own_panel, 0)
+        panel, w_from = (kernel.reshape(-1), p * width) if direct else (own, 0)
         cell, end = part * cells // parts, (part + 1) * cells // parts
         begin, last = cell * per_cell, max(end * per_cell, height)
         for i in range(rows.size):
