@@ -18,6 +18,7 @@ from scratchnet.engines.fused.cells import (
 )
 from scratchnet.engines.fused.loss import softmax, softmax_crossentropy
 from scratchnet.engines.fused.tile import (
+    PACKED_RUN,
     ROWS,
     SLIM,
     VECTOR_BYTES,
@@ -114,15 +115,18 @@ def test_rows_are_packed_without_the_places_where_all_are_zero(n, D, dtype):
         ours = x[rows[np.minimum(first + np.arange(ROWS), n - 1)]]
         for begin, end in ((0, D), (D // 3, D), (0, D // 2), (D // 3, D // 3)):
             places = end - begin
-            values, w_at = np.full(ROWS * (places + 1) + 8, REST, dtype), np.full(places + 9, REST)
+            room = places + PACKED_RUN
+            values, w_at = np.full(ROWS * room + 8, REST, dtype), np.full(room + 8, REST)
             count = rows_of(x.reshape(-1), row_at, begin, end, width, values, w_at)
             there = begin + np.flatnonzero((ours[:, begin:end] != 0).any(axis=0))
-            assert count == len(there)
-            np.testing.assert_array_equal(w_at[:count], there * width)
+            joined = -len(there) % PACKED_RUN
+            assert count == len(there) + joined
+            np.testing.assert_array_equal(w_at[:count], [*there * width, *[end * width] * joined])
             packed = values[: count * ROWS].reshape(count, ROWS)
-            np.testing.assert_array_equal(packed, ours[:, there].T)
-            assert (values[ROWS * (places + 1) :] == REST).all(), "it wrote behind the end"
-            assert (w_at[places + 1 :] == REST).all(), "it wrote behind the end"
+            np.testing.assert_array_equal(packed[: len(there)], ours[:, there].T)
+            assert not packed[len(there) :].any()
+            assert (values[ROWS * room :] == REST).all(), "it wrote behind the end"
+            assert (w_at[room:] == REST).all(), "it wrote behind the end"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -133,30 +137,34 @@ def test_columns_are_packed_without_the_rows_where_all_are_zero(n, D, dtype):
     x = np.ascontiguousarray(sparse(rng, (D, n + 3), dtype).T)
     rows, width = rng.permutation(n + 3)[:n], 16
     for first in range(0, D, ROWS):
-        values, w_at = np.full(ROWS * (n + 3) + 64, REST, dtype), np.full(n + 1, REST)
+        values = np.full(ROWS * (n + PACKED_RUN) + 64, REST, dtype)
+        w_at = np.full(n + PACKED_RUN, REST)
         count = columns_of(x, rows, first, width, values, w_at)
-        ours = x[rows, first : first + ROWS]
+        assert count % PACKED_RUN == 0
+        ours = np.pad(x[rows, first : first + ROWS], ((0, 1), (0, 0)))  # and the row of zeros
         kept = w_at[:count] // width
-        left_out = np.delete(np.arange(n), kept)
+        left_out = np.delete(np.arange(n), kept[kept < n])
+        assert (kept == n).sum() < PACKED_RUN
         assert not ours[left_out].any()
         packed = values[: count * ROWS].reshape(count, ROWS)
         np.testing.assert_array_equal(packed[:, : ours.shape[1]], ours[kept])
         assert not packed[:, ours.shape[1] :].any()
         if first + 16 <= D:  # far from the end of a row, where whole vectors are moved
-            assert (ours[kept] != 0).any(axis=1).all()
+            assert (ours[kept[kept < n]] != 0).any(axis=1).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_number_that_is_none_is_not_left_out(dtype):
     x = np.zeros((ROWS, 64), dtype)
     x[1, 3], x[2, 5] = np.nan, -0.0
-    values, w_at = np.empty(ROWS * 65, dtype), np.empty(65, np.intp)
+    room = 64 + PACKED_RUN
+    values, w_at = np.empty(ROWS * room, dtype), np.empty(room, np.intp)
     flat, at = x.reshape(-1), np.arange(ROWS) * 64
-    assert rows_of(flat, at, 0, 64, 1, values, w_at) == 1
-    assert w_at[0] == 3
-    values, w_at = np.empty(ROWS * ROWS + 64, dtype), np.empty(ROWS + 1, np.intp)
-    assert columns_of(x, np.arange(ROWS), 0, 1, values, w_at) == 1
-    assert w_at[0] == 1
+    assert rows_of(flat, at, 0, 64, 1, values, w_at) == PACKED_RUN
+    assert w_at[:PACKED_RUN].tolist() == [3] + [64] * (PACKED_RUN - 1)
+    values, w_at = np.empty(ROWS * room, dtype), np.empty(room, np.intp)
+    assert columns_of(x, np.arange(ROWS), 0, 1, values, w_at) == PACKED_RUN
+    assert w_at[:PACKED_RUN].tolist() == [1] + [ROWS] * (PACKED_RUN - 1)
 
 
 @pytest.mark.parametrize(("of", "to"), [("float32",) * 2, ("float64",) * 2, ("float32", "float64")])
@@ -208,13 +216,13 @@ def test_a_tile_of_float64_takes_float32_on_its_left():
     run = make_tile({1: 2}, 32)
 
     @numba.njit
-    def tile(x, row_at, x_at, w, w_at, last, out):
-        run(x, row_at, 0, x_at, w, 0, w_at, 0, last, out, 0, 4, (0,))
+    def tile(x, row_at, x_at, w, w_step, last, out):
+        run(x, row_at, 0, x_at, 1, w, 0, w_step, 0, last, out, 0, 4, (0,))
 
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(2, 50)).astype("float32"), rng.normal(size=(50, 4))
     out = np.empty((2, 4))
-    tile(x.ravel(), np.array([0, 50]), np.arange(50), w.ravel(), np.arange(50) * 4, 50, out.ravel())
+    tile(x.ravel(), np.array([0, 50]), np.arange(50), w.ravel(), 4, 50, out.ravel())
     np.testing.assert_allclose(out, x.astype("float64") @ w, rtol=1e-13)
 
 

@@ -264,6 +264,28 @@ def test_dense_step_leaves_out_zeros_and_nothing_else(dtype):
         close(layers[0].grads[key], plain[0].grads[key], dtype, key)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [3, ROWS + 1, MANY_ROWS])
+def test_the_zeros_that_fill_a_list_meet_zeros(n, dtype):
+    """One place is left of each list; with any row but the zeros behind the panel 0 * infinity
+    would come in."""
+    infinite, one = np.array([np.inf, 1], dtype)
+    x, dz, bias = (np.zeros(shape, dtype) for shape in ((n, 23), (n, 40), 40))
+    kernel, rows = np.full((23, 40), infinite), np.arange(n)
+    y, dx, dkernel, dbias = (np.empty_like(like) for like in (dz, x, kernel, bias))
+    none, no_keep = np.empty((0, 0), dtype), np.empty((0, 0), np.uint8)
+    x[:, 4] = dz[:, 3] = 2
+    used = [np.full(64 * size, np.nan) for size in range(200)]
+    del used[:-1]  # into which the next allocations are put
+    dense.dense_forward(x, rows, kernel, bias, False, no_keep, one, y, 1)
+    assert (y == infinite).all()
+    dense.dense_dx(dz, kernel, dx, 1)
+    assert (dx == infinite).all()
+    x[1:], dz[:] = 0, infinite
+    dense.dense_backward(x, rows, dz, none, one, dz, kernel, dkernel, dbias, none, 1)
+    assert (dkernel[4] == infinite).all()
+
+
 # ------------------------------------------------------------------ convolution
 
 # image, filters, options of Conv2D, pool

@@ -9,8 +9,10 @@ from scratchnet.engines.fused.cells import DEAD, leave, leave_largest, spread
 from scratchnet.engines.fused.tile import (
     BROAD,
     LONG,
+    PACKED_RUN,
     PIECE,
     REGISTERS,
+    RUN,
     SHAPES,
     SLIM,
     SLIM_SHAPES,
@@ -21,6 +23,7 @@ from scratchnet.engines.fused.tile import (
     make_tile,
     vectors_for,
 )
+from scratchnet.engines.fused.windows import back, windows
 
 DTYPES = ("float32", "float64")
 COUNTS = (0, 1, 2, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 5)
@@ -40,8 +43,8 @@ def compiled_tile(rows, vectors, vector_bytes, adds):
 
     # kept in memory alone: a cache on disk would not notice that the tile has changed
     @numba.njit
-    def run(x, row_at, row, x_at, w, w_from, w_at, first, last, out, out_from, step):
-        tile(x, row_at, row, x_at, w, w_from, w_at, first, last, out, out_from, step, panel)
+    def run(x, row_at, row, x_at, run, w, w_from, w_step, first, last, out, out_from, step):
+        tile(x, row_at, row, x_at, run, w, w_from, w_step, first, last, out, out_from, step, panel)
 
     return run
 
@@ -55,19 +58,28 @@ def kind(request):
 
 
 class Case:
-    """Arguments of one tile: shuffled places, and what nobody may read is not a number."""
+    """Arguments of one tile: shuffled places, and what nobody may read is not a number.
 
-    def __init__(self, rows, width, count, dtype, draw):
+    run       of so many terms the first one alone has a place in x_at
+    listed    whether w_at says where the rows of w are, else they lie w_step apart
+    """
+
+    def __init__(self, rows, width, count, dtype, draw, run=1, listed=False):
         rng = np.random.default_rng(count)
         self.rows, self.width, self.first, self.last = rows, width, 3, 3 + count
-        self.row, self.w_from, self.out_from = 2, 5, 11
-        self.row_at = np.append([10**9] * 2, rng.permutation(rows) * 7 + 1)
-        self.x_at = np.append([10**9] * 3, rng.permutation(count) * (7 * rows) + 4)
-        self.w_at = np.append([10**9] * 3, rng.permutation(count) * (width + 3) + 2)
-        self.x = np.full(7 * rows * (count + 1) + 20, np.nan, dtype)
-        self.w = np.full((width + 3) * (count + 1) + 20, np.nan, dtype)
-        self.x_used = self.row_at[2:, None] + self.x_at[None, 3:]
-        self.w_used = self.w_from + self.w_at[3:, None] + np.arange(width)
+        self.row, self.w_from, self.out_from, self.run_length = 2, 5, 11, run
+        self.row_at = np.append([10**9] * 2, rng.permutation(rows) * (run + 6) + 1)
+        places = rng.permutation(count // run) * (rows * (run + 6)) + 4
+        self.x_at = np.full(3 + count, 10**9)
+        self.x_at[3::run] = places
+        self.w_step = width + 3
+        self.w_at = np.append([10**9] * 3, rng.permutation(count) * self.w_step + 2)
+        self.x = np.full((run + 6) * rows * (count + 1) + 20, np.nan, dtype)
+        self.w = np.full(self.w_step * (count + 4) + 20, np.nan, dtype)
+        in_order = (places[:, None] + np.arange(run)).ravel()
+        self.x_used = self.row_at[2:, None] + in_order
+        w_rows = self.w_at[3:] if listed else np.arange(3, 3 + count) * self.w_step
+        self.w_used = self.w_from + w_rows[:, None] + np.arange(width)
         self.x[self.x_used] = draw(rng, self.x_used.shape)
         self.w[self.w_used] = draw(rng, self.w_used.shape)
         self.step = width + 3  # of a row of out
@@ -76,9 +88,13 @@ class Case:
 
     def run(self, tile):
         tile(
-            self.x, self.row_at, self.row, self.x_at, self.w, self.w_from, self.w_at,
-            self.first, self.last, self.out, self.out_from, self.step,
+            self.x, self.row_at, self.row, self.x_at, self.run_length, self.w, self.w_from,
+            self.w_step, self.first, self.last, self.out, self.out_from, self.step,
         )  # fmt: skip
+        return self.written()
+
+    def written(self):
+        """What is there of `out`; the rest is as it was."""
         starts = self.out_from + np.arange(self.rows) * self.step
         written = starts[:, None] + np.arange(self.width)
         untouched = np.delete(np.arange(self.out.size), written)
@@ -108,6 +124,27 @@ def test_whole_numbers_come_out_exactly(kind, count, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("runs", [0, 1, 2, PIECE // RUN, 3 * PIECE // RUN + 5])
+def test_of_a_run_of_terms_one_place_is_looked_up(kind, runs, dtype):
+    tile, rows, size, adds = kind
+    case = Case(
+        rows, size // np.dtype(dtype).itemsize, RUN * runs, dtype,
+        lambda g, s: g.integers(-9, 10, s), RUN,
+    )  # fmt: skip
+    np.testing.assert_array_equal(case.run(tile), case.definition(adds)[0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_run_gives_the_bits_of_its_terms_one_by_one(kind, dtype):
+    tile, rows, size, _ = kind
+    width, count = size // np.dtype(dtype).itemsize, 2 * PIECE + RUN
+    cases = [Case(rows, width, count, dtype, lambda g, s: g.normal(size=s), RUN) for _ in range(2)]
+    cases[1].run_length = 1
+    cases[1].x_at[3:] = cases[1].x_used[0] - cases[1].row_at[2]
+    np.testing.assert_array_equal(cases[0].run(tile), cases[1].run(tile))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_random_numbers_come_out_as_from_the_definition(kind, dtype):
     tile, rows, size, adds = kind
     count = 2 * PIECE + 7
@@ -130,41 +167,43 @@ def test_long_sums_are_cut_into_pieces(kind):
 # ------------------------------------------------------------------ numbers in order
 
 
-PACKED = ("AVX2", "AVX-512", "broad", "long", "short")
+PACKED = {"AVX2": PACKED_RUN, "AVX-512": PACKED_RUN, "broad": 1, "long": 1, "short": 1}
 
 
 @pytest.fixture(scope="module", params=[(k, a) for k in PACKED for a in (False, True)], ids=str)
 def packed(request):
+    """A tile of numbers in order, its rows and bytes, whether it adds, and terms of its loop."""
     name, adds = request.param
     rows, vectors, vector_bytes = KINDS[name]
-    tile = make_packed_tile(rows, vectors, vector_bytes, adds)
+    tile = make_packed_tile(rows, vectors, vector_bytes, adds, PACKED[name])
 
     @numba.njit
     def run(x, x_from, w, w_from, w_at, first, last, out, out_from, step):
         tile(x, x_from, w, w_from, w_at, first, last, out, out_from, step)
 
-    return run, rows, vectors * vector_bytes, adds
+    return run, rows, vectors * vector_bytes, adds, PACKED[name]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("count", COUNTS)
 def test_packed_numbers_are_read_in_order(packed, count, dtype):
-    run, rows, size, adds = packed
+    run, rows, size, adds, together = packed
     case = Case(
-        rows, size // np.dtype(dtype).itemsize, count, dtype, lambda g, s: g.integers(-9, 10, s)
-    )
+        rows, size // np.dtype(dtype).itemsize, -(-count // together) * together, dtype,
+        lambda g, s: g.integers(-9, 10, s), listed=True,
+    )  # fmt: skip
     x_from = 2
     x = np.full(x_from + rows * case.x_at.size, np.nan, dtype)
     x[x_from + 3 * rows :] = case.x[case.x_used].T.ravel()
-
-    def in_order(_x, _row_at, _row, _x_at, *rest):
-        run(x, x_from, *rest)
-
-    np.testing.assert_array_equal(case.run(in_order), case.definition(adds)[0])
+    run(
+        x, x_from, case.w, case.w_from, case.w_at, case.first, case.last, case.out, case.out_from,
+        case.step,
+    )  # fmt: skip
+    np.testing.assert_array_equal(case.written(), case.definition(adds)[0])
 
 
 def test_packed_sums_are_cut_into_pieces_too(packed):
-    run, rows, size, _ = packed
+    run, rows, size, *_ = packed
     x, w = np.ones(3 * PIECE * rows, np.float32), np.ones(size // 4, np.float32)
     x[:rows] = 2**24
     out = np.zeros(rows * w.size, np.float32)
@@ -182,6 +221,31 @@ def test_numbers_of_two_types_are_not_taken_for_one():
     w = np.ones(16, np.float32)
     with pytest.raises(numba.errors.TypingError, match="arrays of one float type"):
         mixed(w, w, np.zeros(1, np.intp), np.ones(96))
+
+
+# ------------------------------------------------------------------ runs of a convolution
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "dilation", "run"),
+    [
+        (RUN, 3, 1, RUN),
+        (RUN, 3, 2, RUN),
+        (1, RUN, 1, RUN),
+        (3, RUN, 1, RUN),
+        (3, RUN, 2, 1),
+        (1, 3, 1, 1),
+        (RUN + 1, 3, 1, 1),
+        (RUN - 1, 2 * RUN - 1, 1, 1),
+    ],
+)
+def test_taps_are_a_run_where_they_lie_side_by_side(channels, size, dilation, run):
+    image, sides = (20, 30, channels), ((1, 1), (1, 1))
+    where = windows(image, sides, (2, size), (1, 2), (1, dilation))
+    assert where.run == run
+    assert back(image, sides, (2, size), (1, 2), (1, dilation), channels).run == (
+        RUN if channels % RUN == 0 else 1
+    )
 
 
 # ------------------------------------------------------------------ this processor

@@ -28,7 +28,6 @@ from scratchnet.engines.fused.packing import (
     aligned,
     aligned_rows,
     copy_row,
-    every,
     move,
     pack_panel,
     terms_of,
@@ -89,13 +88,13 @@ def leave_room(room, windows, dx, image):
 
 
 @inner
-def pack_kernel_transposed(kernel, first, width, panel):
-    """panel[((r * S + s) * F + f) * width + v] = kernel[r, s, first + v, f], zeros after C."""
+def pack_kernel_transposed(kernel, taps, first, width, panel):
+    """panel[(t * F + f) * width + v] = kernel[taps[t], first + v, f], zeros after C."""
     T, C, F = kernel.shape
     for t in range(T):
         for v in range(width):
             for f in range(F):
-                w = kernel[t, first + v, f] if first + v < C else kernel.dtype.type(0)
+                w = kernel[taps[t], first + v, f] if first + v < C else kernel.dtype.type(0)
                 panel[(t * F + f) * width + v] = w
 
 
@@ -147,17 +146,19 @@ def leave_windows(
 
 
 @inner
-def _multiply(room, row_at, rows, taps, panel, w_at, block, vectors):
+def _multiply(room, row_at, rows, taps, run, panel, block, vectors):
     """The sums of all windows under one panel, a part of it at a time, that all of them find in the
     first-level cache."""
     K, width, terms = taps.size, width_of(vectors, panel), terms_of(vectors)
     for t in range(0, rows, rows_of(vectors)):
         at, last = t * width, min(terms, K)
-        tile(room, row_at, t, taps, panel, 0, w_at, 0, last, block, at, width, vectors)
+        tile(room, row_at, t, taps, run, panel, 0, width, 0, last, block, at, width, vectors)
     for j in range(terms, K, terms):
         for t in range(0, rows, rows_of(vectors)):
             at, last = t * width, min(j + terms, K)
-            tile_add(room, row_at, t, taps, panel, 0, w_at, j, last, block, at, width, vectors)
+            tile_add(
+                room, row_at, t, taps, run, panel, 0, width, j, last, block, at, width, vectors
+            )
 
 
 @inner
@@ -197,7 +198,6 @@ def _forward_tasks(
         _list_windows(starts, 0 if direct else i * size, row_at, i)
     for r in range(height):  # rows of the last tile that belong to no window
         row_at[images * starts.size + r] = 0
-    w_at = every(width, K)
     block = aligned((images * starts.size + height) * width, x.dtype)
     row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
     F = y.shape[2]
@@ -218,7 +218,7 @@ def _forward_tasks(
             if own.size:
                 pack_panel(kernel, p * width, own, 0, vectors)
             panel = own if own.size else panels[p]
-            _multiply(numbers, row_at, here * starts.size, taps, panel, w_at, block, vectors)
+            _multiply(numbers, row_at, here * starts.size, taps, windows.run, panel, block, vectors)
             leave_windows(
                 block, 0, here * cells, per_cell, bias, relu, p * width, F, y, argmax,
                 first * cells * F, row, small, vectors,
@@ -519,7 +519,7 @@ def _every_gradient_tasks(
     tap_at = np.zeros(K + height, np.intp)
     for k in range(K):
         tap_at[k] = taps[k]
-    w_at, flat = every(width, places.size), x.reshape(-1)
+    flat = x.reshape(-1)
     panel, out = aligned(places.size * width, x.dtype), aligned(height * width, x.dtype)
     total = np.empty(width, np.float64)
     task = draw(counter)
@@ -548,12 +548,12 @@ def _every_gradient_tasks(
                     if there == width and t + height <= K:
                         at = t * F + first
                         tile_add(
-                            room, tap_at, t, places, panel, 0, w_at, 0, here * each, sums, at, F,
-                            vectors,
+                            room, tap_at, t, places, 1, panel, 0, width, 0, here * each, sums, at,
+                            F, vectors,
                         )  # fmt: skip
                         continue
                     tile(
-                        room, tap_at, t, places, panel, 0, w_at, 0, here * each, out, 0, width,
+                        room, tap_at, t, places, 1, panel, 0, width, 0, here * each, out, 0, width,
                         vectors,
                     )  # fmt: skip
                     for r in range(min(height, K - t)):
@@ -600,10 +600,10 @@ def conv_backward(x, rows, windows, dz, argmax, dkernel, dbias, vectors, workers
 
 
 @tasks
-def _turned_panel_tasks(counter, kernel, panels, width):
+def _turned_panel_tasks(counter, kernel, taps, panels, width):
     p = draw(counter)
     while p < panels.shape[0]:
-        pack_kernel_transposed(kernel, p * width, width, panels[p])
+        pack_kernel_transposed(kernel, taps, p * width, width, panels[p])
         p = draw(counter)
 
 
@@ -614,7 +614,6 @@ def _dx_tasks(counter, dz, P, Q, back, panels, dx, C, vectors):
     width, height = width_of(vectors, dz), rows_of(vectors)
     room = np.zeros(back.room, dz.dtype)
     row_at = np.empty(height, np.intp)
-    w_at = back.w_at * width
     out, flat, flat_dz = aligned(height * width, dz.dtype), dx.reshape(-1), dz.reshape(-1)
     weights, size = panels.reshape(-1), panels.shape[1]
     n = draw(counter)
@@ -632,8 +631,8 @@ def _dx_tasks(counter, dz, P, Q, back, panels, dx, C, vectors):
                     for r in range(height):  # those behind the end must stay inside the room
                         row_at[r] = back.rows[t + min(r, here - 1)]
                     tile(
-                        room, row_at, 0, back.x_at, weights, panel * size, w_at, first_tap,
-                        last_tap, out, 0, width, vectors,
+                        room, row_at, 0, back.x_at, back.run, weights, panel * size, width,
+                        first_tap, last_tap, out, 0, width, vectors,
                     )  # fmt: skip
                     for r in range(here):
                         pixel = n * dx.shape[1] + back.pixels[t + r] + panel * width
@@ -659,5 +658,5 @@ def conv_dx(dz, P, Q, back, kernel, dx, vectors, workers):
     total = (C + width - 1) // width
     panels = aligned_rows(total, T * F * width, dz.dtype)
     counters = np.zeros((2, 8), np.intp)
-    share(workers, _turned_panel_tasks, (counters[0], kernel, panels, width))
+    share(workers, _turned_panel_tasks, (counters[0], kernel, back.taps, panels, width))
     share(workers, _dx_tasks, (counters[1], dz, P, Q, back, panels, dx, C, vectors))

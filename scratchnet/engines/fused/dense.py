@@ -28,9 +28,11 @@ from scratchnet.engines.fused.packing import (
     pack_rows,
     places_of,
     terms_of,
+    zero_row,
 )
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
+    PACKED_RUN,
     ROWS,
     VECTOR_BYTES,
     WIDE,
@@ -66,7 +68,8 @@ def _pack_tasks(counter, x, rows, width, values, w_at, counts, kernel, panels):
             counts[task] = pack_rows(flat, row_at, 0, D, width, values[task], w_at[task])
         else:
             p = task - tiles
-            pack_panel(kernel, p * width, all_panels, p * D * width, WIDE)
+            pack_panel(kernel, p * width, all_panels, p * (D + 1) * width, WIDE)
+            zero_row(all_panels, (p * (D + 1) + D) * width, width)
         task = draw(counter)
 
 
@@ -99,7 +102,8 @@ def _forward_tasks(
     (N, U), D = y.shape, kernel.shape[0]
     tiles, width = counts.size, WIDTH_BYTES // panels.itemsize
     total, own = (U + width - 1) // width, 1 if panels.size == 0 else 0
-    packed = aligned(own * D * width, panels.dtype)
+    packed = aligned(own * (D + 1) * width, panels.dtype)
+    zero_row(packed, D * width, own * width)
     out = aligned((tiles + parts - 1) // parts * ROWS * width, panels.dtype)
     flat, flat_keep = y.reshape(-1), keep.reshape(-1)
     # the tile is told where in these to begin: a slice for each would be counted by all threads
@@ -112,7 +116,7 @@ def _forward_tasks(
         if own:
             pack_panel(kernel, first, packed, 0, WIDE)
         begin, end = part * tiles // parts, (part + 1) * tiles // parts
-        panel = 0 if own else p * D * width
+        panel = 0 if own else p * (D + 1) * width
         _multiply(values, w_at, size, counts, begin, end, source, panel, out)
         for n in range(begin * ROWS, min(end * ROWS, N)):
             sums, at = (n - begin * ROWS) * width, n * U + first
@@ -129,8 +133,8 @@ def _forward_tasks(
 def _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, sums):
     """dense_forward with sums of the type of `sums`, an empty array."""
     tiles, (D, U) = (rows.size + ROWS - 1) // ROWS, kernel.shape
-    values = np.empty((tiles, ROWS * (D + 1)), x.dtype)
-    w_at, counts = np.empty((tiles, D + 1), np.intp), np.empty(tiles, np.intp)
+    values = np.empty((tiles, ROWS * (D + PACKED_RUN)), x.dtype)
+    w_at, counts = np.empty((tiles, D + PACKED_RUN), np.intp), np.empty(tiles, np.intp)
     width = WIDTH_BYTES // sums.itemsize
     total = (U + width - 1) // width
     parts = 1
@@ -138,7 +142,7 @@ def _forward(x, rows, kernel, bias, relu, keep, scale, y, workers, sums):
         parts = max(1, (tiles + TILES - 1) // TILES)
     if total < FEW_PANELS:
         parts = max(parts, min(tiles, PARTS))
-    panels = aligned_rows(total if parts > 1 else 0, D * width, sums.dtype)
+    panels = aligned_rows(total if parts > 1 else 0, (D + 1) * width, sums.dtype)
     counters = np.zeros((2, 8), np.intp)
     share(workers, _pack_tasks, (counters[0], x, rows, width, values, w_at, counts, kernel, panels))
     share(
@@ -177,6 +181,7 @@ def _dz_tasks(counter, dy, y, scale, dz, panels, dbias):
         first, panel = p * width, panels[p]
         there = min(width, U - first)
         total[:] = 0
+        zero_row(panel, N * width, width)
         for n in range(N):
             at = n * U + first
             if there == width:
@@ -203,7 +208,8 @@ def _dx_tasks(counter, values, w_at, counts, kernel, dx, sums):
     N, D = dx.shape
     U, tiles = kernel.shape[1], counts.size
     width = WIDTH_BYTES // sums.itemsize
-    panel = aligned(U * width, sums.dtype)
+    panel = aligned((U + 1) * width, sums.dtype)
+    zero_row(panel, U * width, width)
     out = aligned(min(tiles, TILES) * ROWS * width, sums.dtype)
     flat, values, w_at, size = dx.reshape(-1), values.reshape(-1), w_at.reshape(-1), w_at.shape[1]
     task = draw(counter)
@@ -228,8 +234,8 @@ def _dx(dz, kernel, dx, workers, sums):
     """dense_dx with sums of the type of `sums`, an empty array."""
     N, U = dz.shape
     tiles = (N + ROWS - 1) // ROWS
-    values = np.empty((tiles, ROWS * (U + 1)), dz.dtype)
-    w_at, counts = np.empty((tiles, U + 1), np.intp), np.empty(tiles, np.intp)
+    values = np.empty((tiles, ROWS * (U + PACKED_RUN)), dz.dtype)
+    w_at, counts = np.empty((tiles, U + PACKED_RUN), np.intp), np.empty(tiles, np.intp)
     counters = np.zeros((2, 8), np.intp)
     width = WIDTH_BYTES // sums.itemsize
     share(
@@ -256,14 +262,15 @@ def _dkernel_tasks(counter, x, rows, panels, dkernel):
     tiles = (D + ROWS - 1) // ROWS
     out, flat = aligned(ROWS * width, x.dtype), dkernel.reshape(-1)
     lanes = VECTOR_BYTES // x.itemsize
-    values, w_at = np.empty(ROWS * N + ROWS + lanes, x.dtype), np.empty(N + 1, np.intp)
+    places = N + PACKED_RUN
+    values, w_at = np.empty(ROWS * places + lanes, x.dtype), np.empty(places, np.intp)
     total, panels = panels.shape[0], panels.reshape(-1)
     task = draw(counter)
     while task * TILES_OF_A_TASK < tiles:
         for t in range(task * TILES_OF_A_TASK, min((task + 1) * TILES_OF_A_TASK, tiles)):
             count = pack_columns(x, rows, t * ROWS, width, values, w_at)
             for p in range(total):
-                at, panel = t * ROWS * U + p * width, p * N * width
+                at, panel = t * ROWS * U + p * width, p * (N + 1) * width
                 if (t + 1) * ROWS <= D and (p + 1) * width <= U:
                     packed_tile(values, 0, panels, panel, w_at, 0, count, flat, at, U)
                     continue
@@ -280,7 +287,7 @@ def _backward(x, rows, dy, y, scale, dz, dkernel, dbias, workers):
     N, U = dz.shape
     width = WIDTH_BYTES // x.itemsize
     total = (U + width - 1) // width
-    panels = aligned_rows(total, N * width, x.dtype)
+    panels = aligned_rows(total, (N + 1) * width, x.dtype)
     counters = np.zeros((2, 8), np.intp)
     share(workers, _dz_tasks, (counters[0], dy, y, scale, dz, panels, dbias))
     share(workers, _dkernel_tasks, (counters[1], x, rows, panels, dkernel))

@@ -107,6 +107,7 @@ def predict_few(table, x, rows, y, convolves, check, workers):
             windows = Windows(
                 step.H, step.W, step.C, step.top, step.left, step.room_row, step.room,
                 starts, taps, step.per_cell, step.R, step.row_gap, step.row_length,
+                step.run,
             )  # fmt: skip
             cells = out.reshape(N, step.windows // step.per_cell, step.units)
             if step.slim:

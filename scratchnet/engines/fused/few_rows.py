@@ -12,7 +12,7 @@ call.
 import numpy as np
 
 from scratchnet.engines.fused.convolution import bias_of_panels, enter, leave_windows
-from scratchnet.engines.fused.packing import aligned, every, pack_panel, width_of
+from scratchnet.engines.fused.packing import aligned, pack_panel, width_of
 from scratchnet.engines.fused.threads import compiled, draw, inner, share, tasks
 from scratchnet.engines.fused.tile import (
     BROAD,
@@ -124,7 +124,7 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y, vector
     few = rows.size * starts.size <= FEW_TILES * height
     direct = F == width or (F % width == 0 and few)
     own = aligned(0 if direct else K * width, x.dtype)
-    w_at = every(F if direct else width, K)
+    w_step = F if direct else width
     room = np.zeros(windows.room if padded else 0, x.dtype)
     block = aligned(max((cells + parts - 1) // parts * per_cell, height) * width, x.dtype)
     row, small = np.empty(width, x.dtype), np.empty(width, np.uint8)
@@ -151,7 +151,7 @@ def _conv_tasks(counters, x, rows, windows, kernel, bias, relu, parts, y, vector
                 first = min(t, last - height)  # the last tile does some windows once more
                 at = (first - begin) * width
                 tile(
-                    image, row_at, first, windows.taps, panel, w_from, w_at, 0, K,
+                    image, row_at, first, windows.taps, windows.run, panel, w_from, w_step, 0, K,
                     block, at, width, vectors,
                 )  # fmt: skip
             leave_windows(

@@ -9,6 +9,9 @@ panels of WIDTH columns.
     w_at[j]                 where that place's row of a panel begins
     panel[j * width + v]    columns of the right side, one row behind the other
 
+The tile takes PACKED_RUN places together. So the last ones are joined by zeros, which meet a row of
+zeros behind the panel.
+
 The innermost steps are spelt out as vector instructions (tile.py): they move so few numbers at a
 time that a compiler's own loops spend more on preparing than on moving.
 """
@@ -24,6 +27,7 @@ from numba.extending import intrinsic
 
 from scratchnet.engines.fused.threads import inner
 from scratchnet.engines.fused.tile import (
+    PACKED_RUN,
     PIECE,
     ROWS,
     VECTOR_BYTES,
@@ -48,6 +52,7 @@ __all__ = [
     "places_of",
     "terms_of",
     "width_of",
+    "zero_row",
 ]
 
 IN_CACHE = 12 << 10  # bytes of the first-level cache for a panel, beside other numbers and threads
@@ -235,15 +240,35 @@ def places_of(rows, first, D, row_at):
 
 
 @inner
+def zero_row(panels, begin, width):
+    """Zeros behind a panel, for the places that pack_rows and pack_columns join."""
+    for v in range(width):
+        panels[begin + v] = 0
+
+
+@inner
+def _join_zeros(values, w_at, count, zeros):
+    """Places with zeros, up to a multiple of PACKED_RUN; returns how many there are then."""
+    while count % PACKED_RUN:
+        for r in range(ROWS):
+            values[count * ROWS + r] = 0
+        w_at[count] = zeros
+        count += 1
+    return count
+
+
+@inner
 def pack_rows(x, row_at, first, last, width, values, w_at):
     """Interleave the places from first to last of ROWS rows, without those where all are zero.
 
     x 1-D   row_at (ROWS,) where in it each row begins   values (ROWS * n,), w_at (n,) overwritten
-    n = last - first + 1   returns how many places are left
+    n = last - first + PACKED_RUN
+    returns how many places are left, with those that are joined: row `last` of a panel is zeros
     """
     whole = first + (last - first) // AT_ONCE * AT_ONCE
     count = _interleave(x, row_at, first, whole, width, values, w_at)
-    return _pack_rest(x, row_at, whole, last, width, values, w_at, count)
+    count = _pack_rest(x, row_at, whole, last, width, values, w_at, count)
+    return _join_zeros(values, w_at, count, last * width)
 
 
 @intrinsic
@@ -281,12 +306,12 @@ def pack_columns(x, rows, first, width, values, w_at):
         for n in range(rows.size):
             w_at[count] = n * width
             count += _copy_some(flat, rows[n] * D + first, values, count * ROWS)
-        return count
+        return _join_zeros(values, w_at, count, rows.size * width)
     for n in range(rows.size):
         for r in range(ROWS):
             values[n * ROWS + r] = x[rows[n], first + r] if first + r < D else x.dtype.type(0)
         w_at[n] = n * width
-    return rows.size
+    return _join_zeros(values, w_at, rows.size, rows.size * width)
 
 
 @intrinsic

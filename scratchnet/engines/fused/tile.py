@@ -18,12 +18,17 @@ a tile computes ROWS x WIDTH outputs at once and keeps all their sums in registe
 product, a product with a transpose, a convolution of any stride and dilation that reads the image
 where it lies, or a sum over those gradients alone that are not zero. No im2col, no copies.
 
+A list that says nothing new is left out: `x_at` where x was packed in the order of reading, `w_at`
+where the rows of w follow each other, and for RUN terms side by side one place of x is enough. To
+look up a place, or to count, is an instruction that does not multiply; where two threads share a
+core, each is given two instructions a cycle.
+
 A compiler does not find this by itself, so the vectors are spelt out: `numba.extending.intrinsic`
 lets a function write the LLVM instructions that Numba puts in place of the call. LLVM turns them
 into AVX-512, AVX2, NEON or, where there is nothing of the kind, into plain instructions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
 
@@ -38,9 +43,11 @@ from scratchnet.errors import expected
 __all__ = [
     "BROAD",
     "LONG",
+    "PACKED_RUN",
     "PIECE",
     "REGISTERS",
     "ROWS",
+    "RUN",
     "SLIM",
     "VECTOR_BYTES",
     "WIDE",
@@ -88,6 +95,12 @@ LONG = 12  # vectors of a long tile
 WIDE, SLIM = (0,) * VECTORS, (0,) * SLIM_VECTORS
 BROAD = 8  # vectors of a broad one, for layers whose units are mostly a multiple of it
 PIECE = 48  # terms of a sum
+# Terms that are multiplied before the next place of x is looked up, or of packed numbers before the
+# next are counted: more in a row fetch less, but a packed list is filled up to as many. Both divide
+# PIECE.
+RUN, PACKED_RUN = 4, 2
+
+Terms = Iterator[tuple[Any, list[Any]]]  # where the vectors of w and the numbers of x lie
 
 
 def make_tile(
@@ -96,31 +109,43 @@ def make_tile(
     """The tile as a function for compiled code, with its rows, vectors and their size fixed:
 
     out[out_from + r * step + v] = sum over first <= j < last of
-        x[row_at[row + r] + x_at[j]] * w[w_from + w_at[j] + v]
+        x[row_at[row + r] + x_at[j]] * w[w_from + j * w_step + v]
 
-    x, w, out             1-D arrays; w and out of one float type, x of the same or float32
-    row_at, x_at, w_at    1-D intp
-    out                   WIDTH numbers of each row are overwritten, or with `adds` added to
-    vectors               a tuple with as many entries as WIDTH has vectors: of so many, the tile
-                          has rows_of[...] rows
+    x, w, out       1-D arrays; w and out of one float type, x of the same or float32
+    row_at, x_at    1-D intp
+    run             RUN if in x_at each RUN places from `first` on follow each other, and last -
+                    first is a multiple of RUN; else 1
+    out             WIDTH numbers of each row are overwritten, or with `adds` added to
+    vectors         a tuple with as many entries as WIDTH has vectors: of so many, the tile has
+                    rows_of[...] rows
     """
 
     @intrinsic
     def tile(
-        typingctx: Any, x: Any, row_at: Any, row: Any, x_at: Any,
-        w: Any, w_from: Any, w_at: Any, first: Any, last: Any, out: Any, out_from: Any, step: Any,
+        typingctx: Any, x: Any, row_at: Any, row: Any, x_at: Any, run: Any,
+        w: Any, w_from: Any, w_step: Any, first: Any, last: Any, out: Any, out_from: Any, step: Any,
         vectors: Any,
     ) -> Any:  # fmt: skip
         i, count = types.intp, len(vectors)
         one_type(w, out)
-        signature = types.void(x, row_at, i, x_at, w, i, w_at, i, i, out, i, i, vectors)
+        signature = types.void(x, row_at, i, x_at, i, w, i, i, i, i, out, i, i, vectors)
 
         def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
             at = partial(pointer, context, b, signature, arguments)
+            x, row_at, x_at, w, w_step = at(0), at(1, 2), at(3), at(5, 6), arguments[7]
+            each = map(w_step.type, range(rows_of[count]))
+            x_row = [b.gep(x, [b.load(b.gep(row_at, [r]))]) for r in each]
+
+            def terms(j: Any, together: int) -> Terms:
+                place = b.load(b.gep(x_at, [j]))
+                x_first = [b.gep(row, [place]) for row in x_row]
+                for k in range(together):
+                    w_k = b.gep(w, [b.mul(b.add(j, j.type(k)), w_step)])
+                    yield w_k, [b.gep(x, [j.type(k)]) for x in x_first]
+
             emit_tile(
-                b, rows_of[count], count, vector_bytes, adds,
-                x=at(0), row_at=at(1, 2), x_at=at(3), w=at(4, 5), w_at=at(6),
-                first=arguments[7], last=arguments[8], out=at(9, 10), out_step=arguments[11],
+                b, rows_of[count], count, vector_bytes, adds, terms, arguments[4],
+                first=arguments[8], last=arguments[9], out=at(10, 11), out_step=arguments[12],
             )  # fmt: skip
             return context.get_dummy_value()
 
@@ -130,12 +155,14 @@ def make_tile(
 
 
 def make_packed_tile(
-    rows: int, vectors: int, vector_bytes: int, adds: bool = False
+    rows: int, vectors: int, vector_bytes: int, adds: bool = False, run: int = 1
 ) -> Callable[..., None]:
     """The tile for numbers of x that lie in the order in which it reads them (packing.py):
 
     out[out_from + r * step + v] = sum over first <= j < last of
         x[x_from + j * rows + r] * w[w_from + w_at[j] + v]
+
+    last - first is a multiple of `run`.
     """
 
     @intrinsic
@@ -149,9 +176,17 @@ def make_packed_tile(
 
         def emit(context: Any, b: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
             at = partial(pointer, context, b, signature, arguments)
+            x, w, w_at = at(0, 1), at(2, 3), at(4)
+
+            def terms(j: Any, together: int) -> Terms:
+                for k in range(together):
+                    j_k = b.add(j, j.type(k))
+                    x_k = b.gep(x, [b.mul(j_k, j.type(rows))])
+                    w_k = b.gep(w, [b.load(b.gep(w_at, [j_k]))])
+                    yield w_k, [b.gep(x_k, [j.type(r)]) for r in range(rows)]
+
             emit_tile(
-                b, rows, vectors, vector_bytes, adds,
-                x=at(0, 1), w=at(2, 3), w_at=at(4),
+                b, rows, vectors, vector_bytes, adds, terms, run,
                 first=arguments[5], last=arguments[6], out=at(7, 8), out_step=arguments[9],
             )  # fmt: skip
             return context.get_dummy_value()
@@ -257,59 +292,81 @@ def emit_rows(
         lanes.store(total, out, i % vectors)
 
 
+def emit_sums(
+    b: ir.IRBuilder, lanes: Vectors, rows: int, vectors: int, terms: Callable[..., Terms],
+    together: int, begin: Any, end: Any, before: Any, after: Any,
+) -> tuple[Any, list[Any]]:  # fmt: skip
+    """Write the loop over the terms of a piece, so many of them `together`, between two blocks;
+    returns its block and the sums."""
+    step = b.append_basic_block("step")
+    b.position_at_end(step)
+    j = b.phi(begin.type)
+    sums = [b.phi(lanes.type) for _ in range(rows * vectors)]
+    grown: list[Any] = sums
+    for w_j, x_j in terms(j, together):
+        w_vectors = [lanes.load(w_j, v) for v in range(vectors)]
+        old, grown = iter(grown), []
+        for x_r in x_j:
+            number = b.load(x_r)
+            wide = number if number.type == lanes.number else b.fpext(number, lanes.number)
+            x_lanes = lanes.repeat(wide)
+            grown += [b.call(lanes.fma, [x_lanes, w_v, next(old)]) for w_v in w_vectors]
+    following = b.add(j, j.type(together))
+    j.add_incoming(begin, before)
+    j.add_incoming(following, step)
+    for sum_, new in zip(sums, grown, strict=True):
+        sum_.add_incoming(lanes.zero, before)
+        sum_.add_incoming(new, step)
+    b.cbranch(b.icmp_signed("<", following, end), step, after)
+    return step, grown
+
+
 def emit_tile(
-    b: ir.IRBuilder, rows: int, vectors: int, vector_bytes: int, adds: bool, *,
-    x: Any, w: Any, w_at: Any, first: Any, last: Any, out: Any, out_step: Any,
-    row_at: Any = None, x_at: Any = None,
+    b: ir.IRBuilder, rows: int, vectors: int, vector_bytes: int, adds: bool,
+    terms: Callable[..., Terms], run: Any, *,
+    first: Any, last: Any, out: Any, out_step: Any,
 ) -> None:  # fmt: skip
-    """Write the instructions of one tile. Without row_at and x_at, x lies in the order of reading.
+    """Write the instructions of one tile.
+
+    terms    terms(j, together): where the numbers of w and x lie for so many terms from j on
+    run      how many of them a loop takes together: a number, or a value that is RUN or 1
 
     A sum of many float32 numbers in a row loses a digit: it is cut into pieces of PIECE terms,
     which are added to `out` one by one.
     """
-    lanes, index = Vectors(b, w.type.pointee, vector_bytes), first.type
-    places = range(rows * vectors)
-    each = (ir.Constant(index, r) for r in range(rows))
-    x_row = [b.gep(x, [b.load(b.gep(row_at, [r])) if row_at else r]) for r in each]
+    lanes, index = Vectors(b, out.type.pointee, vector_bytes), first.type
     before = b.basic_block
-    nothing, piece, step, after, write, add, more, done = (
+    nothing, piece, after, write, add, more, done = (
         b.append_basic_block(name)
-        for name in ("nothing", "piece", "step", "after", "write", "add", "more", "done")
+        for name in ("nothing", "piece", "after", "write", "add", "more", "done")
     )
     b.cbranch(b.icmp_signed("<", first, last), piece, nothing)
 
     b.position_at_end(nothing)  # a sum of no terms
     if not adds:
-        emit_rows(lanes, out, out_step, [lanes.zero] * len(places), vectors, adds=False)
+        emit_rows(lanes, out, out_step, [lanes.zero] * (rows * vectors), vectors, adds=False)
     b.branch(done)
 
     b.position_at_end(piece)
     begin = b.phi(index)
-    end = b.add(begin, ir.Constant(index, PIECE))
+    end = b.add(begin, index(PIECE))
     end = b.select(b.icmp_signed("<", end, last), end, last)
-    b.branch(step)
-
-    b.position_at_end(step)
-    j = b.phi(index)
-    sums = [b.phi(lanes.type) for _ in places]
-    x_place = b.load(b.gep(x_at, [j])) if x_at else b.mul(j, ir.Constant(index, rows))
-    w_j = b.gep(w, [b.load(b.gep(w_at, [j]))])
-    w_vectors = [lanes.load(w_j, v) for v in range(vectors)]
-    grown = []
-    for r in range(rows):
-        number = b.load(b.gep(x_row[r], [x_place]))
-        x_r = lanes.repeat(number if number.type == lanes.number else b.fpext(number, lanes.number))
-        old = sums[r * vectors : (r + 1) * vectors]
-        grown += [b.call(lanes.fma, [x_r, w_v, s]) for w_v, s in zip(w_vectors, old, strict=True)]
-    following = b.add(j, ir.Constant(index, 1))
-    j.add_incoming(begin, piece)
-    j.add_incoming(following, step)
-    for sum_, new in zip(sums, grown, strict=True):
-        sum_.add_incoming(lanes.zero, piece)
-        sum_.add_incoming(new, step)
-    b.cbranch(b.icmp_signed("<", following, end), step, after)
+    choice = (run,) if isinstance(run, int) else (RUN, 1)
+    loops = [
+        emit_sums(b, lanes, rows, vectors, terms, together, begin, end, piece, after)
+        for together in choice
+    ]
+    b.position_at_end(piece)
+    if isinstance(run, int):
+        b.branch(loops[0][0])
+    else:
+        b.cbranch(b.icmp_signed("==", run, index(RUN)), loops[0][0], loops[1][0])
 
     b.position_at_end(after)
+    grown = [b.phi(lanes.type) for _ in range(rows * vectors)]
+    for step, sums in loops:
+        for total, sum_ in zip(grown, sums, strict=True):
+            total.add_incoming(sum_, step)
     if adds:
         b.branch(add)
     else:
@@ -354,8 +411,8 @@ def vectors_for(columns: int, dtype: Any) -> tuple[int, ...]:
 
 tile = make_tile(ROWS_OF, VECTOR_BYTES)
 tile_add = make_tile(ROWS_OF, VECTOR_BYTES, adds=True)
-packed_tile = make_packed_tile(ROWS, VECTORS, VECTOR_BYTES)
-packed_add = make_packed_tile(ROWS, VECTORS, VECTOR_BYTES, adds=True)
+packed_tile = make_packed_tile(ROWS, VECTORS, VECTOR_BYTES, run=PACKED_RUN)
+packed_add = make_packed_tile(ROWS, VECTORS, VECTOR_BYTES, adds=True, run=PACKED_RUN)
 broad_tile = make_packed_tile(1, BROAD, VECTOR_BYTES)
 broad_add = make_packed_tile(1, BROAD, VECTOR_BYTES, adds=True)
 long_add = make_packed_tile(1, LONG, VECTOR_BYTES, adds=True)

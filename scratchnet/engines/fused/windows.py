@@ -1,8 +1,8 @@
 """Where the windows of a convolution lie: the lists of places that its tiles walk through.
 
-A tile adds up x[row_at[r] + x_at[j]] * w[w_at[j] + v] (tile.py). For a convolution `row_at` holds
-where each window begins in the image and `x_at` how far each tap of the kernel lies from there;
-strides, dilation, padding and the order of the windows are nothing but other lists.
+A tile adds up x[row_at[r] + x_at[j]] * w[j * w_step + v] (tile.py). For a convolution `row_at`
+holds where each window begins in the image and `x_at` how far each tap of the kernel lies from
+there; strides, dilation, padding and the order of the windows are nothing but other lists.
 """
 
 from functools import lru_cache
@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from scratchnet.engines.fused.tile import RUN
 
 __all__ = ["Back", "Windows", "back", "windows"]
 
@@ -37,6 +39,7 @@ class Windows(NamedTuple):
     R: int
     row_gap: int  # from a row of the window to the next: dilation * W' * C
     row_length: int  # S * C: numbers in a row of the window, side by side if dilation is 1
+    run: int  # RUN if each RUN taps follow each other, else 1 (tile.py)
 
 
 class Back(NamedTuple):
@@ -54,9 +57,10 @@ class Back(NamedTuple):
     rows: Places  # where in the room the sum for a pixel begins
     pixels: Places  # where in dx that pixel lies
     x_at: Places
-    w_at: Places  # row of the transposed kernel: (r * S + s) * F + f
+    run: int  # as above, for x_at
+    taps: Places  # r * S + s: to which taps of the kernel each F places of x_at belong
     row_ends: Places  # of each phase in rows and pixels
-    tap_ends: Places  # of each phase in x_at and w_at
+    tap_ends: Places  # of each phase in x_at
 
 
 @lru_cache(maxsize=256)
@@ -77,7 +81,8 @@ def windows(
     r, s, c = np.meshgrid(range(R), range(S), range(C), indexing="ij")
     taps = r * dh * row + s * dw * C + c
     return Windows(
-        H, W, C, top, left, row, height * row, _flat(starts), _flat(taps), a * b, R, dh * row, S * C
+        H, W, C, top, left, row, height * row, _flat(starts), _flat(taps), a * b, R, dh * row,
+        S * C, _run(taps),
     )  # fmt: skip
 
 
@@ -99,10 +104,13 @@ def back(
             lists[0].append(_outer(i * room_row, k * F))
             lists[1].append(_outer(h * W * C, w * C))
             lists[2].append(_outer(_outer(p * room_row, q * F), np.arange(F)))
-            lists[3].append(_outer(_outer(r * S * F, s * F), np.arange(F)))
+            lists[3].append(_outer(r * S, s))
     ends = [np.cumsum([part.size for part in lists[k]]).astype(np.intp) for k in (0, 2)]
-    joined = [np.concatenate(parts).astype(np.intp) for parts in lists]
-    return Back(rows.before, columns.before, room_row, rows.size * room_row, *joined, *ends)
+    starts, pixels, x_at, taps = (np.concatenate(parts).astype(np.intp) for parts in lists)
+    return Back(
+        rows.before, columns.before, room_row, rows.size * room_row, starts, pixels, x_at,
+        _run(x_at), taps, *ends,
+    )  # fmt: skip
 
 
 class _Axis(NamedTuple):
@@ -122,6 +130,14 @@ def _axis(n: int, before: int, padded: int, R: int, stride: int, dilation: int) 
         taps = np.array([r for r in range(R) if (a - r * dilation) % stride == 0], np.intp)
         phases.append((h - before, h // stride + margin, taps, (a - taps * dilation) // stride))
     return _Axis(margin, margin + (padded - 1) // stride + 1, phases)
+
+
+def _run(places: Places) -> int:
+    """RUN if these places are runs of so many that follow each other, else 1."""
+    if places.size % RUN:
+        return 1
+    runs = places.reshape(-1, RUN)
+    return RUN if (runs == runs[:, :1] + np.arange(RUN)).all() else 1
 
 
 def _outer(a: Places, b: Places) -> Places:
