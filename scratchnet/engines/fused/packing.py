@@ -57,6 +57,8 @@ __all__ = [
 
 IN_CACHE = 12 << 10  # bytes of the first-level cache for a panel, beside other numbers and threads
 AT_ONCE = 1 << (ROWS - 1).bit_length()  # places that are packed at once
+# rows of a matrix that are fetched before they are packed: the processor foresees small steps alone
+AHEAD = 8
 COPIED = 8  # numbers of a column of tiles, at once, at most
 
 
@@ -341,6 +343,9 @@ def pack_panel(
         with cgutils.for_range(b, rows) as row:
             begin = b.gep(matrix.data, [b.add(b.mul(row.index, columns), arguments[1])])
             target = b.gep(panel, [b.mul(row.index, width)])
+            ahead = b.gep(begin, [b.mul(columns, columns.type(AHEAD))])
+            for v in range(len(vectors)):
+                lanes.fetch(ahead, v)
             with b.if_else(fits) as (whole, ragged):
                 with whole:
                     for v in range(len(vectors)):

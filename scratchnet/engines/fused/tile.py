@@ -254,6 +254,14 @@ class Vectors:
         )
         theirs.store(self.convert(value, pointer.type.pointee), pointer, v)
 
+    def fetch(self, pointer: Any, v: int) -> None:
+        """Have vector v brought near: it is going to be loaded. Nothing need be there."""
+        hint, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, hint, hint, hint])
+        prefetch = cgutils.get_or_insert_function(self.b.module, kind, "llvm.prefetch.p0")
+        place = self.b.bitcast(self.at(pointer, v), byte)
+        self.b.call(prefetch, [place, hint(0), hint(3), hint(1)])  # to read, to keep, data
+
     def convert(self, value: Any, number: Any) -> Any:
         """The vector with its numbers rounded, or extended, to this type."""
         if value.type.element == number:
