@@ -93,7 +93,7 @@ def width_of(vectors, numbers):
 
 @inner
 def terms_of(vectors):
-    """Terms of a sum for which the panel has IN_CACHE bytes: whole pieces of the tile's sums."""
+    """Terms of a sum whose panel has IN_CACHE bytes: pieces of the tile's sums, at least one."""
     return max(1, IN_CACHE // (PIECE * len(vectors) * VECTOR_BYTES)) * PIECE
 
 

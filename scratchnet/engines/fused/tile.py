@@ -94,7 +94,7 @@ LONG = 12  # vectors of a long tile
 # arguments, and the length of a tuple is part of its type.
 WIDE, SLIM = (0,) * VECTORS, (0,) * SLIM_VECTORS
 BROAD = 8  # vectors of a broad one, for layers whose units are mostly a multiple of it
-PIECE = 48  # terms of a sum
+PIECE = 72  # terms of a sum: the longer, the faster and the less exact
 # Terms that are multiplied before the next place of x is looked up, or of packed numbers before the
 # next are counted: more in a row fetch less, but a packed list is filled up to as many. Both divide
 # PIECE.
