@@ -277,6 +277,10 @@ def test_the_zeros_that_fill_a_list_meet_zeros(n, dtype):
     x[:, 4] = dz[:, 3] = 2
     used = [np.full(64 * size, np.nan) for size in range(200)]
     del used[:-1]  # into which the next allocations are put
+    # the same memory, with a row that is no number where the zeros belong
+    more, bad = np.full((n, 24), one), np.full((24, 40), np.nan, dtype)
+    for _ in range(3):
+        dense.dense_forward(more, rows, bad, bias, False, no_keep, one, y, 1)
     dense.dense_forward(x, rows, kernel, bias, False, no_keep, one, y, 1)
     assert (y == infinite).all()
     dense.dense_dx(dz, kernel, dx, 1)
